@@ -1,0 +1,1 @@
+"""Export: a checkpoint in, validated ONNX artifacts out (PyTorch, onnx)."""

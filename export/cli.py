@@ -1,0 +1,53 @@
+"""The command `face-encryption export`. PyTorch is imported when the command runs, not when its help is shown."""
+
+import time
+from pathlib import Path
+from typing import Literal
+
+import click
+
+CHECKPOINT = Path(__file__).parent.parent / "models" / "recognizer.safetensors"
+
+
+@click.command()
+@click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT, help="Default: the shipped one.")
+@click.option("--steps", multiple=True, type=click.IntRange(1, 50), help="A number of unrolled steps; repeatable.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
+@click.option("--detector", type=click.Choice(["short-range", "full-range"]), default="short-range", show_default=True)
+@click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
+def export(
+    checkpoint: Path,
+    steps: tuple[int, ...],
+    out: Path,
+    detector: Literal["short-range", "full-range"],
+    detector_only: bool,
+) -> None:
+    """Write the ONNX graphs that a client needs, each compared with PyTorch."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from face_encryption.export.detector import DetectorFileError
+    from face_encryption.export.pipeline import export_artifacts, export_detector
+    from face_encryption.export.validate import ParityError
+    from face_encryption.training.model import CheckpointError
+
+    console = Console()
+    start = time.perf_counter()
+    try:
+        if detector_only:
+            out.mkdir(parents=True, exist_ok=True)
+            console.print(f"wrote {export_detector(out, detector)}")
+            return
+        chosen = sorted(set(steps)) or [1, 2, 3, 4, 8]
+        with console.status("export") as status:
+            checks = export_artifacts(checkpoint, out, chosen, detector, lambda what: status.update(what))
+    except (CheckpointError, DetectorFileError, ParityError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{out}: cannot write the artifacts ({error.strerror})") from None
+    table = Table("graph", "compared with PyTorch", "measured", "limit")
+    for check in checks:
+        table.add_row(check.graph, check.what, f"{check.measured:.2g}", f"{check.limit:g}")
+    console.print(table)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    console.print(f"wrote {out}: {size / 1e6:.1f} MB in {time.perf_counter() - start:.0f} s")

@@ -1,0 +1,173 @@
+"""The gradient of a PyTorch loss as a flat graph of aten ops that the ONNX exporter understands.
+
+Exporters cannot trace through `torch.func.grad`, so it is traced first, with `make_fx`, into one graph module that holds
+the forward and the backward pass as plain ops. The few backward ops that have no ONNX translation get one here. Nothing
+in this file knows the recognizer: any module of convolutions, max or average pooling, ReLU, linear layers and
+normalisation of the embedding goes through.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from onnxscript import opset18 as op
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+aten = torch.ops.aten
+
+
+def fold_batch_norm(model: nn.Module) -> fx.GraphModule:
+    """Return a copy of a model in which each batch norm is folded into the convolution or linear layer before it.
+
+    The copy is in eval mode and its parameters need no gradient. A batch norm after any other layer stays as it is.
+    """
+    graph_module = fx.symbolic_trace(model.eval())
+    modules = dict(graph_module.named_modules())
+    for node in list(graph_module.graph.nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm1d | nn.BatchNorm2d):
+            continue
+        before = node.args[0]
+        if before.op != "call_module" or len(before.users) > 1:
+            continue
+        layer, norm = modules[before.target], modules[node.target]
+        if isinstance(layer, nn.Conv2d):
+            fused: nn.Module = fuse_conv_bn_eval(layer, norm)
+        elif isinstance(layer, nn.Linear):
+            fused = fuse_linear_bn_eval(layer, norm)
+        else:
+            continue
+        graph_module.set_submodule(before.target, fused)
+        node.replace_all_uses_with(before)
+        graph_module.graph.erase_node(node)
+    graph_module.delete_all_unused_submodules()
+    graph_module.recompile()
+    return graph_module.requires_grad_(False)
+
+
+def trace_gradient(loss: Callable[[Tensor, Tensor], Tensor], image: Tensor, target: Tensor) -> fx.GraphModule:
+    """Trace `(image, target) -> (gradient of the loss by the image, loss)` into a flat graph of aten ops.
+
+    `image` and `target` are examples that fix shapes and dtypes; `loss` returns a scalar.
+    """
+
+    def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.func.grad_and_value(loss)(image, target)
+
+    traced = make_fx(gradient)(image, target)
+    # Tracing leaves detach ops behind, which mean nothing without a tape.
+    for node in list(traced.graph.nodes):
+        if node.target == aten.detach.default:
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+    return traced
+
+
+def _pairs(values: Sequence[int]) -> list[int]:
+    return [*values] * (2 // len(values))
+
+
+def _convolution_backward(
+    grad_output: Any,
+    image: Any,
+    weight: Any,
+    bias_sizes: Any,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    output_mask: Sequence[bool],
+) -> Any:
+    """Translate the input gradient of a 2-d convolution; the weights' own gradient is never asked for."""
+    if transposed or output_mask[1] or output_mask[2]:
+        raise NotImplementedError("only the input gradient of a plain convolution can be exported")
+    stride, padding, dilation = _pairs(stride), _pairs(padding), _pairs(dilation)
+    kernel = list(weight.shape[2:])
+    reach = [dilation[i] * (kernel[i] - 1) for i in range(2)]
+    if stride == [1, 1] and groups == 1:
+        # The same arithmetic as ConvTranspose, in the runtimes' fastest kernel. Flipping inside the graph, instead of
+        # storing flipped weights, keeps one copy of them in the file; the runtime folds the flip when it loads.
+        flipped = op.Transpose(weight, perm=[1, 0, 2, 3])
+        if kernel != [1, 1]:
+            far = -(2**31)
+            flipped = op.Slice(
+                flipped,
+                op.Constant(value_ints=[-1, -1]),
+                op.Constant(value_ints=[far, far]),
+                op.Constant(value_ints=[2, 3]),
+                op.Constant(value_ints=[-1, -1]),
+            )
+        pads = [reach[i] - padding[i] for i in range(2)] * 2
+        gradient = op.Conv(grad_output, flipped, dilations=dilation, pads=pads)
+    else:
+        covered = [(grad_output.shape[2 + i] - 1) * stride[i] + reach[i] + 1 - 2 * padding[i] for i in range(2)]
+        gradient = op.ConvTranspose(
+            grad_output,
+            weight,
+            dilations=dilation,
+            group=groups,
+            output_padding=[image.shape[2 + i] - covered[i] for i in range(2)],
+            pads=padding * 2,
+            strides=stride,
+        )
+    return gradient, op.Identity(gradient), op.Identity(gradient)
+
+
+def _max_pool(
+    image: Any,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    ceil_mode: bool = False,
+) -> Any:
+    """Translate max pooling; ONNX counts its indices through the whole tensor, as `_max_pool_backward` expects them."""
+    return op.MaxPool(
+        image,
+        kernel_shape=_pairs(kernel_size),
+        strides=_pairs(stride or kernel_size),
+        pads=_pairs(padding) * 2,
+        dilations=_pairs(dilation),
+        ceil_mode=int(ceil_mode),
+    )
+
+
+def _max_pool_backward(
+    grad_output: Any,
+    image: Any,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    indices: Any,
+) -> Any:
+    """Translate the gradient of max pooling: each value goes back to where the maximum was."""
+    shape = [int(size) for size in image.shape]
+    count = 1
+    for size in shape:
+        count *= size
+    flat = op.Constant(value_ints=[-1])
+    zeros = op.Expand(op.Constant(value_floats=[0.0]), op.Constant(value_ints=[count]))
+    scattered = op.ScatterElements(
+        zeros, op.Reshape(indices, flat), op.Reshape(grad_output, flat), axis=0, reduction="add"
+    )
+    return op.Reshape(scattered, op.Constant(value_ints=shape))
+
+
+def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
+    """Translate the gradient of ReLU; `threshold` is 0."""
+    return op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Constant(value_float=0.0))
+
+
+GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    aten.convolution_backward.default: _convolution_backward,
+    aten.max_pool2d_with_indices.default: _max_pool,
+    aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
+    aten.threshold_backward.default: _threshold_backward,
+}

@@ -1,0 +1,80 @@
+"""The gradient as one opaque op: exported once, then copied into each step of an unrolled attack.
+
+Exporting the K copies of a network's backward pass that an unrolled attack consists of would take minutes. So the attack
+is exported with a placeholder where the gradient is, which takes seconds for any K, and the placeholder is replaced in
+the finished ONNX graph.
+"""
+
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+import onnxscript
+import torch
+from torch import Tensor
+
+DOMAIN, NAME = "face_encryption", "Gradient"
+
+
+@torch.library.custom_op("face_encryption::gradient", mutates_args=())
+def gradient_call(image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Stand for `(image, label) -> (gradient, loss)` while an attack is exported; it cannot be computed."""
+    raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
+
+
+@gradient_call.register_fake
+def _(image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(image), image.new_empty(())
+
+
+def _parameter(name: str, kind: str) -> Any:
+    return onnx.defs.OpSchema.FormalParameter(name, f"tensor({kind})")
+
+
+_SCHEMA = onnx.defs.OpSchema(
+    NAME,
+    DOMAIN,
+    1,
+    inputs=[_parameter("image", "float"), _parameter("label", "int64")],
+    outputs=[_parameter("gradient", "float"), _parameter("loss", "float")],
+)
+_OP = onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, 1), NAME, _SCHEMA)
+
+
+def translate_gradient_call(image: Any, label: Any) -> Any:
+    """Translate the placeholder to an ONNX node of this project's domain."""
+    return _OP(image, label)
+
+
+def insert_gradient(model: ir.Model, gradient: ir.Model) -> None:
+    """Replace every placeholder in `model`, in place, by a copy of the nodes of the exported `gradient`.
+
+    All copies use the same initialisers.
+    """
+    weights: dict[ir.Value, ir.Value] = {}
+    for value in gradient.graph.initializers.values():
+        copy = ir.Value(name=f"gradient.{value.name}", shape=value.shape, type=value.type, const_value=value.const_value)
+        model.graph.register_initializer(copy)
+        weights[value] = copy
+    for node in list(model.graph):
+        if (node.domain, node.op_type) != (DOMAIN, NAME):
+            continue
+        values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=True)) | {None: None}
+        for inner in gradient.graph:
+            clone = ir.Node(
+                inner.domain,
+                inner.op_type,
+                [values[value] for value in inner.inputs],
+                list(inner.attributes.values()),
+                num_outputs=len(inner.outputs),
+            )
+            model.graph.insert_before(node, clone)
+            for value, output in zip(inner.outputs, clone.outputs, strict=True):
+                output.type, output.shape = value.type, value.shape
+                values[value] = output
+        results = [values[value] for value in gradient.graph.outputs]
+        for result, output in zip(results, node.outputs, strict=True):
+            result.name = output.name
+        ir.convenience.replace_all_uses_with(node.outputs, results, replace_graph_outputs=True)
+        model.graph.remove(node, safe=True)
+    model.graph.opset_imports.pop(DOMAIN, None)

@@ -1,0 +1,150 @@
+"""PyTorch modules -> ONNX models: the recognizer, the attacks of K steps, and the attack of one step."""
+
+import onnx_ir as ir
+import torch
+import torch.nn.functional as F  # noqa: N812
+from onnx_ir.passes import Sequential, common
+from torch import Tensor, fx, nn
+
+from face_encryption.export.attack import Attack, AttackStep, resampling_matrix
+from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
+from face_encryption.export.gradient_call import gradient_call, insert_gradient, translate_gradient_call
+from face_encryption.export.noise import translate_random_start
+from face_encryption.training.model import Description
+
+OPSET = 18
+TRANSLATIONS = GRADIENT_TRANSLATIONS | {
+    torch.ops.face_encryption.gradient.default: translate_gradient_call,
+    torch.ops.face_encryption.random_start.default: translate_random_start,
+}
+EXAMPLE_SIDE = 200  # any side but the input size, which the exporter might take for a constant
+
+
+class Surrogate(nn.Module):
+    """A recognizer that takes pixel levels; mean and std live here, so that nothing outside needs them."""
+
+    def __init__(self, model: nn.Module, description: Description) -> None:
+        """Wrap `model(normalised f32 [B, 3, N, N]) -> (embedding, logits)`."""
+        super().__init__()
+        self.model = model
+        self.size = description.input_size
+        self.register_buffer("mean", 255 * torch.tensor(description.mean).view(3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(description.std).view(3, 1, 1))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding f32 [B, E] of unit norm and logits [B, classes] of f32 [B, 3, N, N] in [0, 255]."""
+        embedding, logits = self.model((image - self.mean) / self.std)
+        return embedding, logits
+
+    def loss(self, image: Tensor, label: Tensor) -> Tensor:
+        """Cross-entropy of one image f32 [1, 3, N, N] in [0, 255] to a class, an i64 scalar."""
+        return F.cross_entropy(self(image)[1], label[None])
+
+
+class FaceRecognizer(nn.Module):
+    """Face u8 [S, S, 3] -> embedding f32 [E] and class probabilities f32 [classes]."""
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        """Wrap a surrogate."""
+        super().__init__()
+        self.surrogate = surrogate
+
+    def forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
+        """Resample, embed and classify one square cut."""
+        rows = resampling_matrix(face.shape[0], self.surrogate.size)
+        embedding, logits = self.surrogate((rows @ face.permute(2, 0, 1).float() @ rows.T)[None])
+        return embedding[0], logits[0].softmax(0)
+
+
+def label_gradient(surrogate: Surrogate) -> fx.GraphModule:
+    """Trace the gradient of the cross-entropy by the image, for `Attack`."""
+    return trace_gradient(surrogate.loss, torch.zeros(1, 3, surrogate.size, surrogate.size), torch.tensor(0))
+
+
+def fold(model: nn.Module, description: Description) -> Surrogate:
+    """Fold the batch norms of a recognizer and wrap it as the surrogate that is exported."""
+    return Surrogate(fold_batch_norm(model), description)
+
+
+def recognizer_graph(surrogate: Surrogate) -> ir.Model:
+    """Build `recognizer.onnx`."""
+    return _to_onnx(FaceRecognizer(surrogate), {"face": _example_face()}, ["embedding", "probabilities"])
+
+
+def gradient_graph(gradient: nn.Module, size: int) -> ir.Model:
+    """Export a traced gradient: `image` f32 [1, 3, size, size], `label` i64 -> `gradient` like the image, `loss`."""
+    inputs = {"image": torch.zeros(1, 3, size, size), "label": torch.tensor(0)}
+    return _to_onnx(gradient, inputs, ["gradient", "loss"])
+
+
+def attack_graph(gradient: ir.Model, size: int, steps: int) -> ir.Model:
+    """Build `attack-label-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
+    inputs = {"face": _example_face(), **_settings()}
+    model = _to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
+    return _with_gradient(model, gradient)
+
+
+def attack_step_graph(gradient: ir.Model, size: int) -> ir.Model:
+    """Build `attack-label-step.onnx` from the exported gradient of a recognizer of input `size`."""
+    inputs = {
+        "face": _example_face(),
+        "perturbation": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3),
+        "iteration": torch.tensor(0),
+        **_settings(),
+    }
+    model = _to_onnx(AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "protected", "loss"])
+    return _with_gradient(model, gradient)
+
+
+def _example_face() -> Tensor:
+    return torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3, dtype=torch.uint8)
+
+
+def _settings() -> dict[str, Tensor]:
+    return {
+        "label": torch.tensor(0),
+        "direction": torch.tensor(1.0),
+        "epsilon": torch.tensor(8.0),
+        "step_size": torch.tensor(2.0),
+        "seed": torch.tensor(0),
+    }
+
+
+def _to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> ir.Model:
+    """Export a module whose three-dimensional inputs are squares of any side."""
+    side = torch.export.Dim("side", min=2, max=2**15)
+    shapes = [{0: side, 1: side} if value.dim() == 3 else {} for value in inputs.values()]
+    program = torch.export.export(module.eval(), tuple(inputs.values()), dynamic_shapes=shapes)
+    # The exporter's optimiser would store the flipped weights of each convolution a second time.
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        verbose=False,
+        optimize=False,
+        opset_version=OPSET,
+        custom_translation_table=TRANSLATIONS,
+        input_names=list(inputs),
+        output_names=outputs,
+    )
+    assert exported is not None
+    for value in (*exported.model.graph.inputs, *exported.model.graph.outputs):
+        assert value.shape is not None
+        # The exporter numbers its symbols; in every graph here the only one is the side of the square.
+        value.shape = ir.Shape(size if isinstance(size, int) else "S" for size in value.shape)
+    return _tidy(exported.model)
+
+
+def _with_gradient(model: ir.Model, gradient: ir.Model) -> ir.Model:
+    insert_gradient(model, gradient)
+    return _tidy(model)
+
+
+def _tidy(model: ir.Model) -> ir.Model:
+    # Each step flips the same weights and computes the same resampling matrices: once is enough.
+    passes = (
+        common.ClearMetadataAndDocStringPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.IdentityEliminationPass(),
+    )
+    return Sequential(*passes)(model).model

@@ -1,0 +1,124 @@
+"""Checkpoint -> artifacts: every graph that a client needs, sharing one weights file, each validated."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from face_encryption.export.detector import DetectorKind, build_detector
+from face_encryption.export.graphs import (
+    attack_graph,
+    attack_step_graph,
+    fold,
+    gradient_graph,
+    label_gradient,
+    recognizer_graph,
+)
+from face_encryption.export.validate import Check, Validator
+from face_encryption.export.weights import WeightsFile
+from face_encryption.training.model import Description, load_checkpoint
+
+FORMAT_VERSION = "1"
+WEIGHTS = "weights.bin"
+MODELS = Path(__file__).parent.parent / "models"
+# What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon.
+DEFAULTS = {"epsilon": 8, "step_size": 2, "steps": 4, "strength": {"low": 4, "medium": 8, "high": 12}}
+
+
+def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> Path:
+    """Write `detector.onnx` from the vendored model; raises `DetectorFileError` when that is not the known file."""
+    path = folder / "detector.onnx"
+    source = models / f"blazeface_{kind.replace('-', '_')}.tflite"
+    onnx.save_model(build_detector(source, kind), path)
+    return path
+
+
+def describe(description: Description, checkpoint: Path) -> dict[str, str]:
+    """Return the metadata that the recognizer and all attacks share; see `docs/artifacts.md`."""
+    return {
+        "version": version("face-encryption"),
+        "input_size": str(description.input_size),
+        "mean": json.dumps(description.mean),
+        "std": json.dumps(description.std),
+        "classes": json.dumps(description.classes),
+        "crop_margin": str(description.crop_margin),
+        "thresholds": json.dumps(description.thresholds),
+        "training_data": description.training_data,
+        "licence": description.licence,
+        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+    }
+
+
+def _label(model: onnx.ModelProto, kind: str, metadata: dict[str, str]) -> None:
+    entries = {"kind": kind, "format_version": FORMAT_VERSION, **metadata}
+    onnx.helper.set_model_props(model, {f"face_encryption.{key}": value for key, value in entries.items()})
+
+
+def export_artifacts(
+    checkpoint: Path,
+    out: Path,
+    steps: Sequence[int] = (1, 2, 3, 4, 8),
+    detector: DetectorKind = "short-range",
+    report: Callable[[str], None] = print,
+) -> list[Check]:
+    """Write a folder of validated graphs; `report` is told what is being made.
+
+    The graphs appear in `out` together, after all of them have passed; graphs of an earlier export are replaced.
+    Returns every comparison with PyTorch. Raises `CheckpointError`, `DetectorFileError` or `ParityError`.
+    """
+    model, description = load_checkpoint(checkpoint)
+    surrogate = fold(model, description)
+    shared = describe(description, checkpoint)
+    weights = WeightsFile(WEIGHTS)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
+        folder = Path(name)
+
+        def save(file: str, kind: str, graph: ir.Model, extra: dict[str, str]) -> None:
+            model = ir.serde.serialize_model(graph)
+            _label(model, kind, shared | extra)
+            weights.move(model)
+            onnx.save_model(model, folder / file)
+
+        report("detector.onnx")
+        export_detector(folder, detector)
+        report("recognizer.onnx")
+        save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
+        report("the gradient")
+        gradient = gradient_graph(label_gradient(surrogate), description.input_size)
+        defaults = {"defaults": json.dumps(DEFAULTS)}
+        report("attack-label-step.onnx")
+        step_graph = attack_step_graph(gradient, description.input_size)
+        save("attack-label-step.onnx", "attack-label-step", step_graph, defaults)
+        for count in steps:
+            file = f"attack-label-{count}.onnx"
+            report(file)
+            graph = attack_graph(gradient, description.input_size, count)
+            save(file, "attack-label", graph, defaults | {"steps": str(count)})
+        weights.write(folder)
+
+        report("comparing with PyTorch")
+        validator = Validator(model, surrogate, folder)
+        validator.detector("detector.onnx")
+        validator.recognizer("recognizer.onnx")
+        validator.attack_step("attack-label-step.onnx")
+        for count in steps:
+            validator.attack(f"attack-label-{count}.onnx", count)
+        validator.raise_failures()
+        _replace(folder, out)
+    return validator.checks
+
+
+def _replace(folder: Path, out: Path) -> None:
+    """Move the new graphs in place of the old ones, and leave other files of the folder alone."""
+    out.mkdir(exist_ok=True)
+    for old in [*out.glob("attack-*.onnx"), out / "recognizer.onnx", out / "detector.onnx", out / WEIGHTS]:
+        old.unlink(missing_ok=True)
+    for file in folder.iterdir():
+        shutil.move(file, out / file.name)

@@ -1,0 +1,174 @@
+"""Each exported graph against PyTorch, before anybody uses it.
+
+A sign step turns a difference of 1e-9 into a pixel difference of twice the step size, so the graphs are compared step by
+step from the same perturbation, by exact bounds, and by what the whole attack achieves; not by `allclose` of its pixels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+
+from face_encryption.export.attack import Attack
+from face_encryption.export.graphs import FaceRecognizer, Surrogate
+
+Array = npt.NDArray[Any]
+EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
+SIDES = (97, 250)  # a face that is enlarged to the recognizer's size and one that is shrunk or nearly kept
+
+
+class ParityError(ValueError):
+    """An exported graph differs from its PyTorch module by more than the limits."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: it holds when `measured` is at most `limit`."""
+
+    graph: str
+    what: str
+    measured: float
+    limit: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the comparison holds; not-a-number never does."""
+        return self.measured <= self.limit
+
+
+def picture(side: int, seed: int = 0) -> Array:
+    """Draw a smooth random picture with some noise, u8 [side, side, 3]: no photo of anybody is needed."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:side, 0:side] / side * 2 * np.pi
+    waves = np.zeros((side, side, 3))
+    for frequency in (1, 2, 3, 5, 8):
+        angle, phase = random.uniform(0, 2 * np.pi, (2, 3))
+        waves += np.sin(frequency * (x[..., None] * np.cos(angle) + y[..., None] * np.sin(angle)) + phase) / frequency
+    return np.clip(128 + 50 * waves + random.normal(0, 4, waves.shape), 0, 255).astype(np.uint8)
+
+
+class Validator:
+    """Compares the graphs of one folder with the PyTorch modules they came from; collects every comparison."""
+
+    def __init__(self, model: nn.Module, surrogate: Surrogate, folder: Path) -> None:
+        """Take the recognizer before folding and the surrogate that was exported."""
+        self.reference = Surrogate(model, _description_of(surrogate)).eval()
+        self.surrogate, self.folder = surrogate, folder
+        self.checks: list[Check] = []
+
+    def gradient(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gradient and loss of the unfolded recognizer by plain autograd, sharing nothing with the export."""
+        with torch.enable_grad():
+            image = image.detach().requires_grad_()
+            loss = self.reference.loss(image, label)
+            return torch.autograd.grad(loss, image)[0], loss.detach()
+
+    def session(self, name: str) -> ort.InferenceSession:
+        """Check a graph's form and load it."""
+        onnx.checker.check_model(str(self.folder / name))
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        return ort.InferenceSession(str(self.folder / name), options, providers=["CPUExecutionProvider"])
+
+    def recognizer(self, name: str) -> None:
+        """Compare embedding and probabilities."""
+        session = self.session(name)
+        module = FaceRecognizer(self.reference)
+        for side in SIDES:
+            face = picture(side)
+            with torch.no_grad():
+                expected = module(torch.from_numpy(face))
+            for output, got, want in zip(session.get_outputs(), session.run(None, {"face": face}), expected, strict=True):
+                self._add(name, f"{output.name}, largest difference ({side} px)", np.abs(got - want.numpy()).max(), 1e-4)
+
+    def attack_step(self, name: str) -> None:
+        """Compare single steps, each from PyTorch's own perturbation."""
+        session = self.session(name)
+        attack = Attack(self.gradient, self.surrogate.size, 1)
+        for side, direction, face, settings in self._cases():
+            square = attack.square(face, settings["epsilon"])
+            perturbation = torch.zeros(3, side, side)
+            for iteration in range(3):
+                feed = {
+                    "face": face.numpy(),
+                    "perturbation": perturbation.permute(1, 2, 0).contiguous().numpy(),
+                    "iteration": np.array(iteration),
+                    **{key: value.numpy() for key, value in settings.items()},
+                }
+                got, protected, loss = session.run(None, feed)
+                if iteration == 0:
+                    perturbation = attack.begin(square, settings["seed"])
+                stepped = {key: settings[key] for key in ("label", "direction", "step_size")}
+                with torch.no_grad():
+                    perturbation, expected = attack.step(square, perturbation, **stepped)
+                differing = np.abs(got - perturbation.permute(1, 2, 0).numpy()) > 1e-3
+                where = f"({side} px, direction {direction:+.0f}, step {iteration + 1})"
+                self._add(name, f"share of pixels stepped otherwise {where}", differing.mean(), 1e-3)
+                self._add(name, f"loss, relative difference {where}", abs(loss / float(expected) - 1), 1e-3)
+                self._bounds(name, face.numpy(), protected, where)
+
+    def attack(self, name: str, steps: int) -> None:
+        """Compare what K steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
+        session = self.session(name)
+        module = Attack(self.gradient, self.surrogate.size, steps)
+        recognizer = FaceRecognizer(self.reference)
+        for side, direction, face, settings in self._cases():
+            got, losses = session.run(None, {"face": face.numpy(), **{k: v.numpy() for k, v in settings.items()}})
+            with torch.no_grad():
+                want, expected = module(face, *settings.values())
+                embedding, probabilities = recognizer(torch.from_numpy(got))
+                wanted_embedding, wanted = recognizer(want)
+            label = settings["label"]
+            where = f"({side} px, direction {direction:+.0f})"
+            self._bounds(name, face.numpy(), got, where)
+            self._add(name, f"loss at the start, relative difference {where}", abs(losses[0] / expected[0] - 1), 1e-3)
+            self._add(name, f"probability, difference {where}", abs(probabilities[label] - wanted[label]), 1e-2)
+            self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)
+            self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
+
+    def detector(self, name: str) -> None:
+        """Check the detector's shapes on a picture without a face; MediaPipe parity is a test of the project."""
+        feed = {"image": picture(97), "score_threshold": np.array(0.5, np.float32), "max_faces": np.array(10)}
+        boxes, scores, keypoints = self.session(name).run(None, feed)
+        shapes = [boxes.shape, scores.shape, keypoints.shape]
+        self._add(name, "shapes without a face", float(shapes != [(0, 4), (0,), (0, 6, 2)]), 0)
+
+    def raise_failures(self) -> None:
+        """Raise a `ParityError` that lists every comparison that does not hold."""
+        failed = [f"{c.graph}: {c.what} is {c.measured:.3g}, above {c.limit:.3g}" for c in self.checks if not c.ok]
+        if failed:
+            raise ParityError("; ".join(failed))
+
+    def _cases(self) -> Iterator[tuple[int, float, Tensor, dict[str, Tensor]]]:
+        for side, direction in zip(SIDES, (1.0, -1.0), strict=True):
+            face = torch.from_numpy(picture(side))
+            with torch.no_grad():
+                label = FaceRecognizer(self.reference)(face)[1].argmax()
+            yield side, direction, face, {
+                "label": label if direction < 0 else torch.tensor(0),
+                "direction": torch.tensor(direction),
+                "epsilon": torch.tensor(EPSILON),
+                "step_size": torch.tensor(STEP_SIZE),
+                "seed": torch.tensor(SEED),
+            }
+
+    def _bounds(self, name: str, face: Array, protected: Array, where: str) -> None:
+        change = np.abs(protected.astype(int) - face.astype(int)).max()
+        self._add(name, f"largest change in levels {where}", change, EPSILON)
+
+    def _add(self, graph: str, what: str, measured: Any, limit: float) -> None:
+        self.checks.append(Check(graph, what, float(measured), limit))
+
+
+def _description_of(surrogate: Surrogate) -> Any:
+    from face_encryption.training.model import Description
+
+    mean, std = (tuple((value.flatten() / 255).tolist()) for value in (surrogate.mean, surrogate.std))
+    return Description([], surrogate.size, mean, std)

@@ -1,0 +1,249 @@
+"""The exported graphs: a folder of `.onnx` files that say in their own metadata what they are and how to use them."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import onnxruntime as ort
+
+from .errors import ArtifactsError, SettingError
+
+FORMAT_VERSION = "1"
+_PREFIX = "face_encryption."
+_ATTACK = re.compile(r"attack-label-([1-9][0-9]*)\.onnx")
+_QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
+
+_METADATA_PROPS = 14  # the field of this number in ONNX's ModelProto
+
+T = TypeVar("T")
+
+
+class Graph:
+    """One graph on the CPU with its metadata; the graph itself is loaded when it is first run.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        """Read the metadata of a graph.
+
+        Args:
+            path: an exported `.onnx` file; its external weights file is expected beside it.
+            threads: how many threads one inference uses; None for one per core.
+
+        Raises:
+            ArtifactsError: the file is missing, damaged, or of another format version.
+        """
+        self.path = path
+        self._threads = threads
+        if not path.is_file():
+            raise ArtifactsError(
+                f"{path}: no such file; run `face-encryption export`, or name its folder by --artifacts"
+            )
+        try:
+            self._metadata = _read_metadata(path)
+        except (OSError, ValueError) as error:
+            raise ArtifactsError(f"{path}: cannot be read ({_one_line(error)}); export again") from error
+        if (version := self.text("format_version")) != FORMAT_VERSION:
+            raise ArtifactsError(
+                f"{path}: format version {version}, this program reads {FORMAT_VERSION}; export again with this version"
+            )
+
+    @cached_property
+    def _session(self) -> Any:
+        options = ort.SessionOptions()
+        options.log_severity_level = _QUIET
+        options.intra_op_num_threads = self._threads or 0
+        try:
+            return ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise ArtifactsError(f"{self.path}: cannot be loaded ({_one_line(error)}); export again") from error
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the metadata, without the common prefix."""
+        return sorted(key.removeprefix(_PREFIX) for key in self._metadata if key.startswith(_PREFIX))
+
+    def text(self, key: str) -> str:
+        """Return what the graph says under a key of its metadata, given without the common prefix.
+
+        Raises:
+            ArtifactsError: the key is missing.
+        """
+        if (text := self._metadata.get(_PREFIX + key)) is None:
+            raise ArtifactsError(f"{self.path}: the metadata lacks {_PREFIX}{key}; export again")
+        return text
+
+    def value(self, key: str, convert: Callable[[str], T]) -> T:
+        """Return what the graph says under a key, converted.
+
+        Raises:
+            ArtifactsError: the key is missing, or `convert` cannot read what it holds.
+        """
+        text = self.text(key)
+        try:
+            return convert(text)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactsError(
+                f"{self.path}: the metadata {_PREFIX}{key} cannot be read ({_one_line(error)}); export again"
+            ) from error
+
+    def load(self) -> None:
+        """Load the graph now rather than when it is first run.
+
+        Raises:
+            ArtifactsError: it cannot be loaded.
+        """
+        _ = self._session
+
+    def run(self, output_names: list[str], input_feed: dict[str, Any]) -> list[Any]:
+        """Run the graph, as `onnxruntime.InferenceSession.run` does.
+
+        Raises:
+            ArtifactsError: the graph cannot be loaded, does not take these inputs, or fails on them.
+        """
+        session = self._session
+        try:
+            return list(session.run(output_names, input_feed))
+        except Exception as error:  # as above
+            raise ArtifactsError(f"{self.path}: cannot be run ({_one_line(error)})") from error
+
+
+class Artifacts:
+    """The graphs in one folder, each read when it is first asked for.
+
+    Attributes:
+        folder: where the graphs are.
+    """
+
+    def __init__(self, folder: Path | str, threads: int | None = None) -> None:
+        """Name the folder; nothing in it is read yet.
+
+        Args:
+            folder: what `face-encryption export` wrote.
+            threads: how many threads one inference uses; None for one per core.
+
+        Raises:
+            ArtifactsError: there is no such folder.
+        """
+        self.folder = Path(folder)
+        self._threads = threads
+        self._attacks: dict[int, Graph] = {}
+        if not self.folder.is_dir():
+            raise ArtifactsError(
+                f"{self.folder}: no such folder; run `face-encryption export`, or name it by --artifacts"
+            )
+
+    @cached_property
+    def detector(self) -> Graph:
+        """The face detector. Raises `ArtifactsError` when it cannot be read."""
+        return self._load("detector.onnx", "detector")
+
+    @cached_property
+    def recognizer(self) -> Graph:
+        """The recogniser. Raises `ArtifactsError` when it cannot be read."""
+        return self._load("recognizer.onnx", "recognizer")
+
+    @property
+    def steps(self) -> list[int]:
+        """The numbers of steps for which an attack was exported, ascending."""
+        return sorted(int(match[1]) for path in self.folder.iterdir() if (match := _ATTACK.fullmatch(path.name)))
+
+    def attack(self, steps: int | None = None) -> Graph:
+        """Return the attack of so many steps; None for as many as the artifacts recommend.
+
+        Raises:
+            SettingError: no attack of so many steps was exported.
+            ArtifactsError: there is no attack at all, or it cannot be read, or it was exported from another checkpoint
+                than the recogniser.
+        """
+        if not (exported := self.steps):
+            raise ArtifactsError(f"{self.folder}: no attack-label-K.onnx in this folder; export again")
+        if steps is None:
+            steps = self._attack(exported[0]).value("defaults", lambda text: int(json.loads(text)["steps"]))
+        if steps not in exported:
+            known = ", ".join(map(str, exported))
+            raise SettingError(f"no attack of {steps} steps in {self.folder}; exported numbers of steps: {known}")
+        return self._attack(steps)
+
+    def _attack(self, steps: int) -> Graph:
+        if steps not in self._attacks:
+            graph = self._load(f"attack-label-{steps}.onnx", "attack-label")
+            if graph.text("checkpoint_sha256") != self.recognizer.text("checkpoint_sha256"):
+                raise ArtifactsError(
+                    f"{graph.path}: exported from another checkpoint than {self.recognizer.path.name}; export again"
+                )
+            self._attacks[steps] = graph
+        return self._attacks[steps]
+
+    def _load(self, name: str, kind: str) -> Graph:
+        graph = Graph(self.folder / name, self._threads)
+        if (found := graph.text("kind")) != kind:
+            raise ArtifactsError(f"{graph.path}: holds a graph of the kind {found}, not {kind}; export again")
+        return graph
+
+
+def threshold_at(far: str) -> Callable[[str], float]:
+    """Return a converter for the metadata `thresholds`: the similarity threshold at a false accept rate, as "0.01"."""
+    return lambda text: float(json.loads(text)[far])
+
+
+def names(text: str) -> list[str]:
+    """Convert the metadata `classes`: the identities that the recogniser was trained on."""
+    classes = json.loads(text)
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not classes:
+        raise ValueError("not a list of names")
+    return classes
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
+    """Return the `metadata_props` of an ONNX file.
+
+    onnxruntime gives them only after it has loaded the graph with its weights, which takes a hundred times as long.
+
+    Raises:
+        ValueError: the file is no ONNX file, or is cut off.
+    """
+    with path.open("rb") as file:
+        entries = [dict(_fields(io.BytesIO(entry), {1, 2})) for _, entry in _fields(file, {_METADATA_PROPS})]
+        if file.tell() > path.stat().st_size:
+            raise ValueError("the file is cut off")
+    return {entry.get(1, b"").decode(): entry.get(2, b"").decode() for entry in entries}
+
+
+def _fields(file: BinaryIO, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the content of the wanted fields of a protocol buffers message that hold bytes."""
+    while (tag := _varint(file)) is not None:
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
+            _varint(file)
+        elif wire_type == 2 and (length := _varint(file)) is not None:
+            if number in wanted:
+                yield number, file.read(length)
+            else:
+                file.seek(length, io.SEEK_CUR)
+        else:
+            raise ValueError("not an ONNX file")
+
+
+def _varint(file: BinaryIO) -> int | None:
+    """Read a number of seven bits a byte, the lowest first; None at the end of the file."""
+    value = shift = 0
+    while byte := file.read(1):
+        value |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if byte[0] < 0x80:
+            return value
+        if shift > 63:
+            raise ValueError("not an ONNX file")
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."

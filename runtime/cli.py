@@ -1,0 +1,217 @@
+"""The command line: `face-encryption protect`, `detect` and `inspect`, and the commands of the other stages.
+
+Exit codes are those of `errors`; of several failures, the first one's.
+"""
+
+import json
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .batch import Batch
+from .errors import FaceEncryptionError
+from .files import DETECTED, PROTECTED, choose_targets, read, write
+
+INTERRUPTED = 130
+
+
+def _failure(message: str, exit_code: int) -> click.ClickException:
+    """Return an exception that click shows in one line and exits with."""
+    failure = click.ClickException(message)
+    failure.exit_code = exit_code  # type: ignore[misc]
+    return failure
+
+
+class _Commands(click.Group):
+    """The runtime's commands, and those of other stages, which are imported only when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_other_stages()})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        command = super().get_command(ctx, name)
+        if command is None and (entry := _other_stages().get(name)):
+            try:
+                command = entry.load()
+            except ImportError as error:
+                command = _missing_stage(entry, error)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FaceEncryptionError as error:
+            raise _failure(str(error), error.exit_code) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _other_stages() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="face_encryption.commands")}
+
+
+def _missing_stage(entry: EntryPoint, error: ImportError) -> click.Command:
+    """Stand in for a command whose packages are not installed."""
+    extra = entry.value.split(".")[1]  # the stage is named as its extra is
+    hint = f"install face-encryption[{extra}]"
+
+    def fail(**_: Any) -> None:
+        raise _failure(f"{entry.name}: {error}; {hint}", 2)
+
+    context = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    return click.Command(entry.name, callback=fail, short_help=f"Not installed: {hint}.", context_settings=context)
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="face-encryption")
+def main() -> None:
+    """Protect the faces in photos from face recognition, on this machine."""
+
+
+_artifacts = click.option(
+    "--artifacts",
+    default="artifacts",
+    envvar="FACE_ENCRYPTION_ARTIFACTS",
+    show_default=True,
+    show_envvar=True,
+    help="The folder that `face-encryption export` wrote.",
+)
+_threads = click.option("--threads", type=click.IntRange(min=1), help="Threads of one inference.  [default: all cores]")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photo.")
+_inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+
+
+def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...] | None:
+    if value == "all":
+        return None
+    try:
+        return tuple(int(number) for number in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f'{value!r} is neither "all" nor numbers such as "1,3"') from None
+
+
+@main.command()
+@_inputs
+@click.option(
+    "-o", "--out", help="Write here: a folder, or a file when there is one photo.  [default: beside the photo]"
+)
+@click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
+@click.option("--epsilon", type=float, help="Change no pixel by more than this many levels.  [default: by --strength]")
+@click.option("--step-size", type=float, help="Levels that one step goes.  [default: in proportion to epsilon]")
+@click.option("--steps", type=int, help="Steps of the attack, one of those exported.")
+@click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
+@click.option(
+    "--away", is_flag=True, help="Move the face away from its own identity (non-targeted). This is the default."
+)
+@click.option("--consent", is_flag=True, help="Record that the person of --label consents to becoming the match.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
+@click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
+@click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
+@_json
+@_artifacts
+@_threads
+def protect(
+    inputs: tuple[str, ...],
+    out: str | None,
+    label: str | None,
+    away: bool,
+    consent: bool,
+    as_json: bool,
+    artifacts: str,
+    threads: int | None,
+    **choices: Any,
+) -> None:
+    """Write a protected copy, NAME_protected.EXT, of each photo.
+
+    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them.
+    """
+    if label is not None and away:
+        raise click.UsageError("--label and --away exclude each other.")
+    if consent and label is None:
+        raise click.UsageError("--consent says that the person of --label consents; give --label.")
+
+    from .protector import Protector
+    from .report import protected_json, result_line
+    from .settings import Settings
+
+    settings = Settings(label=label, **choices)
+    protector = Protector(artifacts, threads)
+    protector.check(settings)
+    if label is not None and not consent:
+        click.echo(f'Warning: this makes "{label}" the match; --consent records that they agree.', err=True)
+
+    batch = Batch(inputs, as_json)
+    targets = dict(zip(batch.photos, choose_targets(batch.photos, inputs, out, PROTECTED), strict=True))
+
+    def work(photo: Path) -> None:
+        target = targets[photo]
+        if batch.is_taken(photo, target):
+            return
+        protected = protector.protect(read(photo), settings)
+        write(target.path, protected.data)
+        name = click.format_filename(photo)
+        facts = {
+            "output": str(target.path),
+            "label": label,
+            "consent": consent if label else None,
+            "seed": settings.seed,
+        }
+        batch.result([result_line(name, face) for face in protected.faces], photo, facts | protected_json(protected))
+        for note in [*protected.notes, f"written to {target.path}"]:
+            batch.note(photo, note)
+        if any(face.matched for face in protected.faces):
+            batch.note(photo, "a face is still a match; try --strength high or more --steps")
+
+    batch.run(work)
+
+
+@main.command()
+@_inputs
+@click.option("--draw", metavar="OUT", help="Write a copy with the faces marked: to a folder, or a file for one photo.")
+@_json
+@_artifacts
+@_threads
+def detect(inputs: tuple[str, ...], draw: str | None, as_json: bool, artifacts: str, threads: int | None) -> None:
+    """Print where the faces in each photo are, numbered from left to right."""
+    from .draw import draw_faces
+    from .errors import NoFaceError
+    from .photo import read_photo
+    from .protector import Protector
+    from .report import face_json, face_line
+
+    protector = Protector(artifacts, threads)
+    batch = Batch(inputs, as_json)
+    targets = dict(zip(batch.photos, choose_targets(batch.photos, inputs, draw, DETECTED), strict=True))
+
+    def work(path: Path) -> None:
+        target = targets[path]
+        if draw is not None and batch.is_taken(path, target):
+            return
+        photo = read_photo(read(path))
+        faces = protector.detect(photo.pixels)
+        if not faces:
+            raise NoFaceError("no face found")
+        facts: dict[str, Any] = {"faces": [face_json(number, face) for number, face in enumerate(faces, 1)]}
+        if draw is not None:
+            write(target.path, photo.encode(draw_faces(photo.pixels, faces)))
+            facts["output"] = str(target.path)
+            batch.note(path, f"written to {target.path}")
+        name = click.format_filename(path)
+        batch.result([face_line(name, number, face) for number, face in enumerate(faces, 1)], path, facts)
+
+    batch.run(work)
+
+
+@main.command()
+@click.argument("folder", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all metadata and the names of the classes.")
+@_artifacts
+def inspect(folder: str | None, as_json: bool, artifacts: str) -> None:
+    """Print what a folder of artifacts holds; without FOLDER, the one that `protect` would use."""
+    from .inspection import inspect_folder, table
+
+    found = inspect_folder(Path(folder or artifacts))
+    click.echo(json.dumps(found, indent=2) if as_json else table(found))

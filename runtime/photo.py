@@ -1,0 +1,210 @@
+"""A photo file: its bytes to upright RGB pixels, and pixels back to bytes of the same kind.
+
+Reads and writes JPEG, PNG and WebP. The pixels come out upright whatever the EXIF orientation says. The photo
+remembers what is needed to write changed pixels back as the same kind of file: format, colour profile, resolution,
+transparency, grey, and the JPEG quantisation tables.
+"""
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from . import metadata as meta
+from .errors import PhotoError
+
+Format = Literal["JPEG", "PNG", "WEBP"]
+MetadataPolicy = Literal["strip", "keep"]
+
+MAX_PIXELS = 250_000_000
+SUPPORTED = "JPEG, PNG and WebP"
+# Lossy files without quantisation tables to reuse, that is WebP, are written at this quality.
+QUALITY = 95
+
+_PLUGINS: dict[Format, Any] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
+_OTHER_FORMATS = {b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP", b"%PDF": "PDF", b"8BPS": "PSD"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo.
+
+    Attributes:
+        pixels: uint8 [H, W, 3], RGB, upright, read-only.
+        grey: the three channels are equal everywhere.
+        format: the kind of file, and the kind that `encode` writes.
+        notes: what differs from the original file in ways that the user may want to know, one line each.
+    """
+
+    pixels: NDArray[np.uint8]
+    grey: bool
+    format: Format
+    notes: tuple[str, ...]
+    _mode: str
+    _alpha: NDArray[np.uint8] | None
+    _options: dict[str, Any] = field(repr=False)
+
+    def encode(self, pixels: NDArray[np.uint8]) -> bytes:
+        """Return a file of this photo's kind with other pixels; a photo stored as grey is written as grey.
+
+        Args:
+            pixels: uint8 [H, W, 3], RGB, of this photo's size. Lossy formats do not give back exactly these.
+
+        Raises:
+            ValueError: the shape or the type of `pixels` is not this photo's.
+            PhotoError: the format cannot hold the photo.
+        """
+        if pixels.shape != self.pixels.shape or pixels.dtype != np.uint8:
+            raise ValueError(f"expected uint8 {self.pixels.shape}, got {pixels.dtype} {pixels.shape}")
+        image = Image.fromarray(grey(pixels)[..., 0] if self._mode.startswith("L") else pixels)
+        if self._alpha is not None:
+            image.putalpha(Image.fromarray(self._alpha))
+        buffer = io.BytesIO()
+        try:
+            image.save(buffer, self.format, **self._options)
+        except (OSError, ValueError) as error:
+            raise PhotoError(f"cannot be written as {self.format} ({error}); convert it to PNG first") from error
+        return buffer.getvalue()
+
+
+def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
+    """Decode a JPEG, PNG or WebP file.
+
+    Args:
+        data: the bytes of the file.
+        metadata: what `encode` will write back of EXIF, XMP and comments: "strip" none, "keep" all but the previews.
+            The colour profile and the resolution are always kept.
+
+    Raises:
+        PhotoError: the bytes are not such a photo, or one that is damaged, animated, 16-bit or too large.
+    """
+    kind = _recognise(data)
+    # Pillow warns on stderr about flaws in metadata; what matters to the user is in the notes or the error.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            # The plugin directly: Image.open() would refuse photos far below MAX_PIXELS.
+            image: Image.Image = _PLUGINS[kind](io.BytesIO(data))
+            _check_header(image)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            options, notes = _options(image, data, metadata)
+            return _decoded(image, kind, options, notes)
+        except PhotoError:
+            raise
+        except MemoryError:
+            raise PhotoError("not enough memory to decode it; make the photo smaller") from None
+        except Image.DecompressionBombError:
+            raise PhotoError(f"larger than {MAX_PIXELS // 10**6} megapixels; make it smaller") from None
+        except Exception as error:  # whatever a decoder says of bytes that somebody else wrote
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PhotoError(f"the {kind} data is damaged or cut off ({reason}); fetch the photo again") from error
+
+
+def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels, uint8 [H, W, 3], with each channel replaced by the rounded mean of the three."""
+    total = pixels.sum(axis=2, dtype=np.uint16, keepdims=True)
+    return np.repeat(((total + 1) // 3).astype(np.uint8), 3, axis=2)
+
+
+def _recognise(data: bytes) -> Format:
+    """Tell the format by the first bytes, and refuse what the header already rules out."""
+    if not data:
+        raise PhotoError("the file is empty; fetch the photo again")
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if len(data) >= 25:
+            width, height, depth = struct.unpack_from(">IIB", data, 16)
+            if width == 0 or height == 0:
+                raise PhotoError(f"the photo is {width} x {height} pixels, it has none to protect")
+            if depth == 16:  # Pillow would keep the upper 8 bits of a colour PNG and say nothing
+                raise PhotoError("a PNG of 16 bits a channel is not supported; save it with 8 bits")
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    other = next((name for start, name in _OTHER_FORMATS.items() if data.startswith(start)), None)
+    if data[4:8] == b"ftyp":
+        other = "HEIC, AVIF or video"
+    if other:
+        raise PhotoError(f"{other} is not supported; save the photo as one of {SUPPORTED}")
+    raise PhotoError(f"not an image; {SUPPORTED} photos are read")
+
+
+def _check_header(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise PhotoError(
+            f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} megapixels; make the photo smaller"
+        )
+    if getattr(image, "n_frames", 1) > 1:
+        raise PhotoError("an animated picture is not supported; save one frame as a photo")
+
+
+def _options(image: Image.Image, data: bytes, metadata: MetadataPolicy) -> tuple[dict[str, Any], list[str]]:
+    """Return the options for Pillow's `save`, and the notes on what the written file will lack."""
+    options = meta.always_kept(image, data)
+    removed = meta.kept_on_request(image, options) if metadata == "keep" else meta.describe(image)
+    notes = [f"removed from the file: {', '.join(removed)}"] if removed else []
+
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # 4:4:4, because a perturbation in colour does not survive that half of the colour samples are dropped.
+        options["subsampling"] = 0
+        tables = [table for _, table in sorted(image.quantization.items())]
+        options |= {"qtables": tables} if 0 < len(tables) <= 4 else {"quality": QUALITY}
+        if image.mode == "CMYK":
+            options.pop("icc_profile", None)
+            notes.append("converted from CMYK to RGB, without the CMYK colour profile")
+    elif image.format == "WEBP" and _is_lossless_webp(data):
+        options |= {"lossless": True, "exact": True}  # exact: also the pixels below full transparency
+    elif image.format == "WEBP":
+        options |= {"quality": QUALITY, "exact": True}
+    elif image.mode in ("P", "1"):
+        notes.append(
+            "written with full colours in place of a palette" if image.mode == "P" else "written as 8-bit grey"
+        )
+    return options, notes
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    """Tell whether the picture of a WebP file is in a VP8L chunk."""
+    at = 12
+    while at + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, at)
+        if name in (b"VP8 ", b"VP8L"):
+            return bool(name == b"VP8L")
+        at += 8 + length + length % 2
+    return False
+
+
+def _decoded(image: Image.Image, kind: Format, options: dict[str, Any], notes: list[str]) -> Photo:
+    if image.mode == "CMYK":
+        image = _cmyk_to_rgb(image)
+    mode, alpha = ("L" if image.mode in ("1", "L", "LA") else "RGB"), None
+    if image.has_transparency_data:
+        mode += "A"
+        image = image.convert(mode)
+        alpha = np.asarray(image.getchannel("A"))
+    pixels = np.asarray(image.convert("RGB"))
+    is_grey = mode.startswith("L") or (
+        np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2])
+    )
+    return Photo(pixels, is_grey, kind, tuple(notes), mode, alpha, options)
+
+
+def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (KeyError, OSError, ImageCms.PyCMSError):
+        converted = None
+    return converted or image.convert("RGB")

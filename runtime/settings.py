@@ -1,0 +1,88 @@
+"""How strongly, in which direction and for which faces a photo is protected."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import SettingError
+from .photo import MetadataPolicy
+
+Strength = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose. Where a number is None, the artifacts' defaults decide.
+
+    Attributes:
+        strength: a budget by name; `epsilon` takes its place when given.
+        epsilon: no pixel changes by more than this, in pixel levels, in (0, 255].
+        step_size: how far one step goes, in pixel levels, above 0. By default it is in proportion to epsilon.
+        steps: how many steps the attack takes; only exported numbers of steps exist.
+        label: the identity to move towards (targeted), or None to move away from the face's own (non-targeted).
+        seed: of the random start; the n-th face of a photo takes seed + n - 1.
+        faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
+        metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.
+
+    Raises:
+        SettingError: a number is out of range.
+    """
+
+    strength: Strength = "medium"
+    epsilon: float | None = None
+    step_size: float | None = None
+    steps: int | None = None
+    label: str | None = None
+    seed: int = 0
+    faces: tuple[int, ...] | None = None
+    metadata: MetadataPolicy = "strip"
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.epsilon is not None and not 0 < self.epsilon <= 255:  # also refuses NaN
+            raise SettingError(f"epsilon is {self.epsilon:g}; it is in pixel levels, above 0 and at most 255")
+        if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):
+            raise SettingError(f"step size is {self.step_size:g}; it is in pixel levels and above 0")
+        if self.steps is not None and self.steps < 1:
+            raise SettingError(f"steps is {self.steps}; at least 1 is needed")
+        if not 0 <= self.seed < 2**31:
+            raise SettingError(f"seed is {self.seed}; it is from 0 to {2**31 - 1}")
+        if self.faces is not None and any(number < 1 for number in self.faces):
+            raise SettingError("faces are numbered from 1")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the artifacts recommend, in pixel levels: a budget, the step size that suits it, and budgets by name."""
+
+    epsilon: float
+    step_size: float
+    strength: dict[str, float]
+
+    @classmethod
+    def parse(cls, text: str) -> "Defaults":
+        """Read the metadata `defaults` of an exported graph.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not such a text.
+        """
+        raw = json.loads(text)
+        strength = {str(name): float(epsilon) for name, epsilon in raw["strength"].items()}
+        return cls(float(raw["epsilon"]), float(raw["step_size"]), strength)
+
+    def budget(self, settings: Settings) -> tuple[float, float]:
+        """Return epsilon and step size, in pixel levels, for what the user chose.
+
+        Raises:
+            SettingError: the artifacts know no strength of this name.
+        """
+        epsilon = settings.epsilon
+        if epsilon is None:
+            if settings.strength not in self.strength:
+                raise SettingError(f"no strength {settings.strength}; there are {', '.join(self.strength)}")
+            epsilon = self.strength[settings.strength]
+        step_size = settings.step_size
+        if step_size is None:
+            step_size = epsilon * self.step_size / self.epsilon
+        return epsilon, step_size

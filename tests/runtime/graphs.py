@@ -1,0 +1,42 @@
+"""Graph files that do nothing, for tests of what their metadata says."""
+
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+ATTACK = {
+    "kind": "attack-label",
+    "format_version": "1",
+    "steps": "2",
+    "checkpoint_sha256": "abc",
+    "defaults": '{"epsilon": 8, "step_size": 2, "steps": 2, "strength": {"low": 4, "medium": 8, "high": 12}}',
+}
+RECOGNIZER = {
+    "kind": "recognizer",
+    "format_version": "1",
+    "checkpoint_sha256": "abc",
+    "classes": '["Ada", "Grace"]',
+    "crop_margin": "0.25",
+    "thresholds": '{"0.01": 0.35}',
+}
+
+
+def graph_file(path: Path, metadata: dict[str, str]) -> Path:
+    """Write a valid graph with this metadata."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "nothing", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    helper.set_model_props(model, {f"face_encryption.{key}": value for key, value in metadata.items()})
+    onnx.save(model, path)
+    return path
+
+
+def artifacts_folder(
+    folder: Path, recognizer: dict[str, str] = RECOGNIZER, attack: dict[str, str] = ATTACK, steps: int = 2
+) -> Path:
+    """Write a folder with a recogniser and an attack that have the right metadata but compute nothing."""
+    folder.mkdir(exist_ok=True)
+    graph_file(folder / "recognizer.onnx", recognizer)
+    graph_file(folder / f"attack-label-{steps}.onnx", attack)
+    return folder

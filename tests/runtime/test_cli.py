@@ -1,0 +1,382 @@
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from face_encryption.runtime import cli
+from face_encryption.runtime.photo import read_photo
+
+from .graphs import ATTACK, RECOGNIZER, artifacts_folder
+from .photos import BAD_PHOTOS
+
+Run = Callable[..., Result]
+COMMAND = [sys.executable, "-m", "face_encryption.runtime"]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in `tmp_path`, and see to it that it ends without a traceback."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: object) -> Result:
+        result = CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def use_artifacts(monkeypatch: pytest.MonkeyPatch, artifacts: Path) -> None:
+    monkeypatch.setenv("FACE_ENCRYPTION_ARTIFACTS", str(artifacts.absolute()))
+
+
+@pytest.fixture
+def fake_artifacts(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Artifacts whose metadata is right, for what fails before a graph is run."""
+    monkeypatch.setenv("FACE_ENCRYPTION_ARTIFACTS", str(artifacts_folder(tmp_path_factory.mktemp("artifacts"))))
+
+
+def assert_one_line_error(result: Result, exit_code: int, word: str = "") -> None:
+    assert result.exit_code == exit_code
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert word in line
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_protect(run: Run, photo_file: Path) -> None:
+    before = photo_file.read_bytes()
+    result = run("protect", "photo.png", "--steps", 1)
+    assert result.exit_code == 0
+    assert re.fullmatch(
+        r"photo\.png face 1: (no match|STILL A MATCH) \(similarity -?\d\.\d\d, threshold \d\.\d\d\), "
+        r'was ".+ \d\.\d\d" now ".+ \d\.\d\d", change <= \d levels, \d\d\.\d dB, \d+\.\d s\n',
+        result.stdout,
+    )
+    assert "photo.png: written to photo_protected.png" in result.stderr.splitlines()
+    assert names(photo_file.parent) == ["photo.png", "photo_protected.png"]
+    assert photo_file.read_bytes() == before
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_protect_as_json(run: Run, photo_file: Path) -> None:
+    result = run("protect", "photo.png", "--json", "--steps", 1, "--epsilon", 6, "--seed", 3, "-o", "out")
+    (line,) = result.stdout.splitlines()
+    facts = json.loads(line)
+    assert facts["input"] == "photo.png"
+    assert facts["output"] == str(Path("out/photo_protected.png"))
+    assert (facts["epsilon"], facts["step_size"], facts["steps"], facts["seed"]) == (6, 1.5, 1, 3)
+    assert (facts["label"], facts["consent"]) == (None, None)
+    (face,) = facts["faces"]
+    assert face["number"] == 1
+    assert face["matched"] == (face["similarity"] >= face["threshold"])
+    assert face["change"] <= 6
+    assert set(face) >= {"box", "score", "keypoints", "before", "after", "psnr", "seconds"}
+
+
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_label_and_consent(run: Run, artifacts: Path) -> None:
+    classes = json.loads(run("inspect", "--json").stdout)["graphs"][-1]["metadata"]["classes"]
+    warned = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "--json", "-o", "a.png")
+    agreed = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "--json", "-o", "b.png", "--consent")
+    assert (warned.exit_code, agreed.exit_code) == (0, 0)
+    assert f'Warning: this makes "{classes[0]}" the match' in warned.stderr
+    assert "Warning" not in agreed.stderr
+    for result, consent in ((warned, False), (agreed, True)):
+        facts = json.loads(result.stdout)
+        assert (facts["label"], facts["consent"]) == (classes[0], consent)
+
+
+@pytest.mark.parametrize("name", BAD_PHOTOS)
+@pytest.mark.usefixtures("use_artifacts")
+def test_bad_photo(run: Run, tmp_path: Path, name: str) -> None:
+    make, word = BAD_PHOTOS[name]
+    (tmp_path / name).write_bytes(make())
+    result = run("detect", name, "--draw", "out")
+    assert_one_line_error(result, 3, word)
+    assert name in result.stderr
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_folder_of_bad_photos_and_a_good_one(run: Run, photo_file: Path) -> None:
+    for name, (make, _) in BAD_PHOTOS.items():
+        (photo_file.parent / name).write_bytes(make())
+    Image.new("RGB", (1, 1)).save("no-face.png")
+    result = run("protect", ".", "--steps", 1, "-o", "out")
+    assert result.exit_code == 3
+    assert result.stdout.count("\n") == 1
+    assert names(Path("out")) == ["photo_protected.png"]
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == len(BAD_PHOTOS) + 1
+    assert result.stderr.splitlines()[-1] == f"1 done, 0 skipped, {len(errors)} failed"
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_failures_as_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("text")
+    result = run("detect", "text.jpg", "--json")
+    facts = json.loads(result.stdout)
+    assert (facts["input"], facts["error"], facts["exit_code"]) == ("text.jpg", "PhotoError", 3)
+    assert facts["message"] in result.stderr
+
+
+@pytest.mark.parametrize("command", ["protect", "detect"])
+@pytest.mark.parametrize("size", [1, 300])
+@pytest.mark.usefixtures("use_artifacts")
+def test_no_face(run: Run, tmp_path: Path, command: str, size: int) -> None:
+    Image.new("RGB", (size, size), "blue").save("blue.png")
+    assert_one_line_error(run(command, "blue.png"), 4, "blue.png: no face found")
+    assert names(tmp_path) == ["blue.png"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        (["missing.jpg"], "missing.jpg: cannot be read (No such file or directory)"),
+        (["missing/"], "missing: cannot be read"),
+        (["*.jpg"], "no photo matches"),
+        (["."], "no photo in this folder"),
+        (["/dev/zero"], "not a file"),
+    ],
+)
+@pytest.mark.usefixtures("use_artifacts")
+def test_missing_inputs(run: Run, inputs: list[str], word: str) -> None:
+    assert_one_line_error(run("detect", *inputs), 3, word)
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_outputs_are_never_overwritten(run: Run, photo_file: Path) -> None:
+    taken = photo_file.with_name("photo_protected.png")
+    taken.write_text("mine")
+    result = run("protect", "photo.png", "--steps", 1)
+    assert result.exit_code == 0
+    assert (result.stdout, result.stderr) == ("", "photo.png: skipped, photo_protected.png exists already\n")
+    assert_one_line_error(run("protect", "photo.png", "--steps", 1, "-o", taken), 7, "never overwritten")
+    assert_one_line_error(run("protect", "photo.png", "--steps", 1, "-o", photo_file), 7, "never overwritten")
+    assert taken.read_text() == "mine"
+
+
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_two_photos_with_one_output(run: Run) -> None:
+    Path("other").mkdir()
+    shutil.copy("photo.png", "other")
+    result = run("detect", "photo.png", "other/photo.png", "photo.png", "--draw", "out")
+    assert result.exit_code == 7
+    assert "other/photo.png: out/photo_faces.png is the output of another photo as well" in result.stderr
+    assert names(Path("out")) == ["photo_faces.png"]
+    assert result.stderr.splitlines()[-1] == "1 done, 0 skipped, 1 failed"
+
+
+@pytest.mark.parametrize("place", ["photo.png/below", "/proc/nowhere"])
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_place_that_cannot_be_written(run: Run, tmp_path: Path, place: str) -> None:
+    assert_one_line_error(run("protect", "photo.png", "--steps", 1, "-o", place), 7, "cannot be written")
+    assert names(tmp_path) == ["photo.png"]
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_full_disk(photo_file: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "protect", "photo.png", "--steps", "1"],
+        cwd=photo_file.parent,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (7, "")
+    (line,) = done.stderr.splitlines()
+    assert "cannot be written (File too large)" in line
+    assert names(photo_file.parent) == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--epsilon", "0"], "epsilon is 0"),
+        (["--epsilon=-1"], "epsilon is -1"),
+        (["--epsilon", "256"], "epsilon is 256"),
+        (["--epsilon", "nan"], "epsilon is nan"),
+        (["--step-size", "0"], "step size is 0"),
+        (["--step-size", "inf"], "step size is inf"),
+        (["--steps", "0"], "steps is 0"),
+        (["--steps", "5"], "no attack of 5 steps"),
+        (["--seed=-1"], "seed is -1"),
+        (["--faces", "0"], "numbered from 1"),
+        (["--label", "Nobody"], 'no label "Nobody"'),
+    ],
+)
+@pytest.mark.usefixtures("fake_artifacts")
+def test_settings_out_of_range(run: Run, photo_file: Path, options: list[str], word: str) -> None:
+    assert_one_line_error(run("protect", "photo.png", *options), 6, word)
+    assert names(photo_file.parent) == ["photo.png"]
+
+
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_face_number_that_does_not_exist(run: Run) -> None:
+    assert_one_line_error(run("protect", "photo.png", "--steps", 1, "--faces", "1,2"), 6, "there is no face 2")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--label", "Ada", "--away"], "exclude each other"),
+        (["--consent"], "give --label"),
+        (["--faces", "left"], "neither"),
+        (["--strength", "huge"], "huge"),
+        (["--threads", "0"], "threads"),
+        (["--epsilon", "many"], "epsilon"),
+    ],
+)
+@pytest.mark.usefixtures("fake_artifacts")
+def test_wrong_usage(run: Run, options: list[str], word: str) -> None:
+    result = run("protect", "photo.png", *options)
+    assert result.exit_code == 2
+    assert word in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("photo_file")
+@pytest.mark.parametrize("command", ["protect", "detect", "inspect"])
+def test_missing_artifacts(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.delenv("FACE_ENCRYPTION_ARTIFACTS", raising=False)
+    inputs = [] if command == "inspect" else ["photo.png"]
+    assert_one_line_error(run(command, *inputs), 5, "artifacts: no such folder; run `face-encryption export`")
+    Path("artifacts").mkdir()
+    assert_one_line_error(run(command, *inputs), 5, "export")
+
+
+@pytest.mark.usefixtures("photo_file")
+def test_artifacts_of_another_version(run: Run, tmp_path: Path) -> None:
+    artifacts_folder(tmp_path / "artifacts", recognizer=RECOGNIZER | {"format_version": "7"})
+    assert_one_line_error(run("protect", "photo.png"), 5, "recognizer.onnx: format version 7")
+
+
+@pytest.mark.usefixtures("photo_file")
+def test_artifacts_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
+    artifacts_folder(tmp_path / "artifacts", attack=ATTACK | {"checkpoint_sha256": "other"})
+    assert_one_line_error(run("protect", "photo.png"), 5, "another checkpoint")
+
+
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_detect(run: Run) -> None:
+    result = run("detect", "photo.png")
+    assert re.fullmatch(r"photo\.png face 1: box \d+,\d+ to \d+,\d+, score 0\.\d\d\n", result.stdout)
+    assert (result.stderr, result.exit_code) == ("", 0)
+    (face,) = json.loads(run("detect", "photo.png", "--json").stdout)["faces"]
+    assert np.shape(face["keypoints"]) == (6, 2)
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_detect_draws_a_copy(run: Run, photo_file: Path) -> None:
+    result = run("detect", "photo.png", "--draw", "marked.png")
+    assert result.exit_code == 0
+    marked, plain = read_photo(Path("marked.png").read_bytes()), read_photo(photo_file.read_bytes())
+    changed = (marked.pixels != plain.pixels).any(axis=2).mean()
+    assert 0.001 < changed < 0.1
+    assert_one_line_error(run("detect", "photo.png", "--draw", "marked.png"), 7, "never overwritten")
+
+
+@pytest.mark.usefixtures("fake_artifacts")
+def test_inspect(run: Run) -> None:
+    assert "recognizer.onnx" in run("inspect").stdout
+    found = json.loads(run("inspect", "--json").stdout)
+    assert found["graphs"][0]["metadata"]["defaults"]["epsilon"] == 8
+    assert_one_line_error(run("inspect", "elsewhere"), 5, "elsewhere: no such folder")
+
+
+def test_version_and_help(run: Run) -> None:
+    assert re.search(r"\d+\.\d+", run("--version").stdout)
+    listed = run("--help").stdout
+    for command in ("protect", "detect", "inspect", "train", "export"):
+        assert re.search(rf"^  {command} ", listed, re.MULTILINE)
+    assert run("nonsense").exit_code == 2
+
+
+def test_stage_that_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("dream", "face_encryption.dreaming.cli:dream", "face_encryption.commands")
+    monkeypatch.setattr(cli, "_other_stages", lambda: {"dream": entry})
+    assert "Not installed: install face-encryption[dreaming]" in run("--help").stdout
+    for arguments in ([], ["x", "--y", "z"], ["--help"]):
+        assert_one_line_error(run("dream", *arguments), 2, "install face-encryption[dreaming]")
+
+
+@pytest.fixture
+def many_photos(tmp_path: Path, photo_file: Path) -> Path:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(100):
+        os.link(photo_file, folder / f"{number:03}.png")
+    return folder
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_interruption(many_photos: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "protect", ".", "--steps", "1", "-o", "out"],
+        cwd=many_photos,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in errors
+    written = names(many_photos / "out")
+    assert 1 + len(rest.splitlines()) <= len(written) < 100
+    for name in written:
+        read_photo((many_photos / "out" / name).read_bytes())
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_reader_that_goes_away(many_photos: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "detect", "."],
+        cwd=many_photos,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 1
+    assert errors == ""
+
+
+def test_photo_too_large_for_the_memory(
+    run: Run, photo_file: Path, monkeypatch: pytest.MonkeyPatch, use_artifacts: None
+) -> None:
+    def fail(_: Path) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "read", fail)
+
+    assert_one_line_error(run("detect", "photo.png"), 3, "not enough memory")

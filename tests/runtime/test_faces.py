@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from face_encryption.runtime.faces import MIN_SIDE, Face, cut_square, detect, paste_square
+
+coordinates = st.floats(-60, 120)
+boxes = st.tuples(coordinates, coordinates, coordinates, coordinates)
+images = arrays(np.uint8, st.tuples(st.integers(1, 50), st.integers(1, 50), st.just(3)))
+
+
+@pytest.mark.parametrize(
+    ("box", "margin", "side", "corner"),
+    [
+        pytest.param((10, 20, 30, 40), 0.0, 20, (10, 20), id="square box"),
+        pytest.param((10, 20, 30, 60), 0.0, 40, (0, 20), id="the longer edge decides"),
+        pytest.param((10, 20, 30, 40), 0.25, 30, (5, 15), id="margin on each side"),
+        pytest.param((-10, -10, 10, 10), 0.0, 20, (-10, -10), id="leaves the image"),
+        pytest.param((10, 10, 12, 12), 0.0, MIN_SIDE, (3, 3), id="tiny"),
+        pytest.param((0, 0, 20.5, 20.5), 0.0, 21, (0, 0), id="halves round up"),
+        pytest.param((200, 200, 220, 220), 0.0, 20, (200, 200), id="outside"),
+    ],
+)
+def test_geometry_of_the_cut(box: tuple[float, ...], margin: float, side: int, corner: tuple[int, int]) -> None:
+    image = np.full((100, 100, 3), 255, np.uint8)
+    square, found = cut_square(image, box, margin)  # type: ignore[arg-type]
+    assert square.shape == (side, side, 3)
+    assert found == corner
+
+
+@given(image=images, box=boxes, margin=st.floats(0, 1))
+def test_square_holds_the_image_inside_and_black_outside(
+    image: np.ndarray, box: tuple[float, float, float, float], margin: float
+) -> None:
+    square, (x, y) = cut_square(image, box, margin)
+    rows, columns = np.indices(square.shape[:2])
+    rows, columns = rows + y, columns + x
+    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
+    assert np.array_equal(square[inside], image[rows[inside], columns[inside]])
+    assert not square[~inside].any()
+
+
+@given(image=images, box=boxes, margin=st.floats(0, 1))
+def test_pasting_a_cut_back_changes_nothing_else(
+    image: np.ndarray, box: tuple[float, float, float, float], margin: float
+) -> None:
+    square, corner = cut_square(image, box, margin)
+    copy = image.copy()
+    paste_square(copy, square, corner)
+    assert np.array_equal(copy, image)
+    paste_square(copy, ~square, corner)
+    mark = np.zeros_like(image)
+    paste_square(mark, np.ones_like(square), corner)
+    assert np.array_equal(copy, np.where(mark == 1, ~image, image))
+
+
+def test_cut_is_a_copy() -> None:
+    image = np.zeros((50, 50, 3), np.uint8)
+    square, _ = cut_square(image, (0, 0, 50, 50), 0)
+    square[:] = 1
+    assert not image.any()
+
+
+@pytest.mark.parametrize("box", [(0, 0, float("nan"), 9), (0, 0, float("inf"), 9)])
+def test_box_that_is_not_finite_is_refused(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        cut_square(np.zeros((9, 9, 3), np.uint8), box, 0)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)],
+    ids=["no channels", "four channels", "float", "no pixels"],
+)
+def test_other_arrays_are_refused(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="an image is uint8"):
+        cut_square(image, (0, 0, 9, 9), 0)
+
+
+class _Session:
+    """Stands for a detector that finds what it is told to."""
+
+    def __init__(self, boxes: list[list[float]]) -> None:
+        self.boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        self.feed: dict[str, np.ndarray] = {}
+
+    def run(self, output_names: list[str], input_feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        assert output_names == ["boxes", "scores", "keypoints"]
+        self.feed = input_feed
+        count = len(self.boxes)
+        return [self.boxes, np.full(count, 0.5, np.float32), np.zeros((count, 6, 2), np.float32)]
+
+
+def test_detect_gives_the_detector_its_tensors_and_keeps_its_order() -> None:
+    session = _Session([[5, 6, 7, 8], [1, 2, 3, 4]])
+    faces = detect(session, np.zeros((9, 9, 3), np.uint8), 0.25, 7)
+    assert faces == [Face((5, 6, 7, 8), 0.5, np.empty(0)), Face((1, 2, 3, 4), 0.5, np.empty(0))]
+    assert {name: value.dtype for name, value in session.feed.items()} == {
+        "image": np.uint8,
+        "score_threshold": np.float32,
+        "max_faces": np.int64,
+    }
+
+
+def test_detect_without_a_face() -> None:
+    assert detect(_Session([]), np.zeros((9, 9, 3), np.uint8)) == []

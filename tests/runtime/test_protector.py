@@ -1,0 +1,192 @@
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from face_encryption.runtime import Face, NoFaceError, Protector, SettingError, Settings
+from face_encryption.runtime.faces import cut_square
+from face_encryption.runtime.photo import read_photo
+
+from .graphs import ATTACK, RECOGNIZER, artifacts_folder
+from .photos import encoded
+
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def protector(artifacts: Path) -> Protector:
+    return Protector(artifacts, threads=1)
+
+
+@pytest.fixture(scope="module")
+def photo(face_pixels: Pixels) -> bytes:
+    return encoded(Image.fromarray(face_pixels), "PNG")
+
+
+def decoded(data: bytes) -> Pixels:
+    return read_photo(data).pixels
+
+
+def changed(before: Pixels, after: Pixels) -> NDArray[np.int16]:
+    return np.abs(after.astype(np.int16) - before.astype(np.int16))
+
+
+def test_face_is_no_longer_matched(protector: Protector, photo: bytes, face_pixels: Pixels) -> None:
+    protected = protector.protect(photo)
+    (result,) = protected.faces
+    assert not result.matched
+    assert result.similarity < result.threshold
+    assert result.after.probability < result.before.probability or result.after.name != result.before.name
+    assert result.number == 1
+    assert 0 < result.change <= protected.epsilon
+    assert 30 < result.psnr < math.inf
+    assert protected.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_protection_survives_lossy_formats(protector: Protector, face_pixels: Pixels, kind: str) -> None:
+    protected = protector.protect(encoded(Image.fromarray(face_pixels), kind, quality=90))
+    assert not protected.faces[0].matched
+    assert Image.open(io.BytesIO(protected.data)).format == kind
+
+
+def test_what_is_reported_is_what_the_file_holds(protector: Protector, photo: bytes, face_pixels: Pixels) -> None:
+    protected = protector.protect(photo)
+    (result,) = protected.faces
+    saved = decoded(protected.data)
+    margin = float(protector.artifacts.recognizer.text("crop_margin"))
+    before = protector.recognise(cut_square(face_pixels, result.face.box, margin)[0])
+    after = protector.recognise(cut_square(saved, result.face.box, margin)[0])
+    assert result.similarity == pytest.approx(float(before.embedding @ after.embedding), abs=1e-5)
+    assert (result.after.name, result.after.probability) == (after.name, pytest.approx(after.probability, abs=1e-5))
+    assert result.change == changed(face_pixels, saved).max()
+
+
+def test_pixels_outside_the_square_never_change(protector: Protector, photo: bytes, face_pixels: Pixels) -> None:
+    protected = protector.protect(photo)
+    margin = float(protector.artifacts.recognizer.text("crop_margin"))
+    square, (x, y) = cut_square(face_pixels, protected.faces[0].face.box, margin)
+    difference = changed(face_pixels, decoded(protected.data))
+    difference[y : y + len(square), x : x + len(square)] = 0
+    assert not difference.any()
+
+
+@pytest.mark.parametrize("setting", [{"strength": "low"}, {"epsilon": 1}, {"epsilon": 2.7}, {"epsilon": 255}])
+def test_no_pixel_changes_by_more_than_epsilon(
+    protector: Protector, photo: bytes, face_pixels: Pixels, setting: dict[str, Any]
+) -> None:
+    protected = protector.protect(photo, Settings(steps=1, **setting))
+    assert 0 < changed(face_pixels, decoded(protected.data)).max() <= math.floor(protected.epsilon)
+
+
+def test_the_seed_decides(protector: Protector, photo: bytes) -> None:
+    first, again, other = (protector.protect(photo, Settings(steps=1, seed=seed)).data for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_targeted(protector: Protector, photo: bytes) -> None:
+    label = protector.classes[-1]
+    result = protector.protect(photo, Settings(label=label, strength="high")).faces[0]
+    assert result.after.name == label
+
+
+def test_grey_photo_stays_grey(protector: Protector, face_pixels: Pixels) -> None:
+    picture = Image.fromarray(face_pixels).convert("L")
+    for image in (picture, picture.convert("RGB")):
+        protected = protector.protect(encoded(image, "PNG"))
+        after = decoded(protected.data)
+        assert Image.open(io.BytesIO(protected.data)).mode == image.mode
+        assert np.ptp(after, axis=2).max() == 0
+        assert 0 < changed(np.asarray(image.convert("RGB")), after).max() <= protected.epsilon
+
+
+def test_transparency_is_untouched(protector: Protector, face_pixels: Pixels) -> None:
+    alpha = np.arange(512 * 512, dtype=np.uint8).reshape(512, 512)
+    protected = protector.protect(encoded(Image.fromarray(np.dstack([face_pixels, alpha])), "PNG"))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(protected.data)))[..., 3], alpha)
+
+
+@pytest.mark.parametrize("edge", ["left", "top"])
+def test_face_at_the_border(protector: Protector, face_pixels: Pixels, edge: str) -> None:
+    part = face_pixels[:, 195:] if edge == "left" else face_pixels[100:]
+    protected = protector.protect(encoded(Image.fromarray(part), "PNG"))
+    x0, y0, _, _ = protected.faces[0].face.box
+    assert min(x0, y0) < 10
+    assert decoded(protected.data).shape == part.shape
+    assert 0 < changed(part, decoded(protected.data)).max() <= protected.epsilon
+
+
+def _faces_at(monkeypatch: pytest.MonkeyPatch, protector: Protector, *boxes: tuple[float, float, float, float]) -> None:
+    faces = [Face(box, 0.9, np.zeros((6, 2), np.float32)) for box in boxes]
+    monkeypatch.setattr(protector, "detect", lambda _: faces)
+
+
+def test_overlapping_squares_stay_within_epsilon(
+    protector: Protector, photo: bytes, face_pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _faces_at(monkeypatch, protector, (178, 83, 273, 178), (190, 90, 285, 185), (170, 70, 265, 165))
+    protected = protector.protect(photo, Settings(steps=1, epsilon=4))
+    assert [result.number for result in protected.faces] == [1, 2, 3]
+    assert changed(face_pixels, decoded(protected.data)).max() == 4
+
+
+def test_chosen_faces_alone_change(
+    protector: Protector, photo: bytes, face_pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _faces_at(monkeypatch, protector, (178, 83, 273, 178), (30, 300, 90, 360), (400, 400, 460, 460))
+    protected = protector.protect(photo, Settings(steps=1, faces=(3, 1, 3)))
+    assert [result.number for result in protected.faces] == [1, 3]
+    difference = changed(face_pixels, decoded(protected.data))
+    assert difference[83:178, 178:273].any()
+    assert difference[400:460, 400:460].any()
+    assert not difference[300:360, 30:90].any()
+
+
+def test_large_face(protector: Protector, face_pixels: Pixels) -> None:
+    large = np.asarray(Image.fromarray(face_pixels[60:220, 140:310]).resize((1360, 1280), Image.Resampling.BICUBIC))
+    protected = protector.protect(encoded(Image.fromarray(large), "PNG"), Settings(steps=1))
+    x0, _, x1, _ = protected.faces[0].face.box
+    assert x1 - x0 > 500
+    assert 0 < changed(large, decoded(protected.data)).max() <= protected.epsilon
+
+
+def test_faces_are_numbered_from_left_to_right(protector: Protector, face_pixels: Pixels) -> None:
+    face = face_pixels[20:276, 100:356]
+    faces = protector.detect(np.hstack([face, face[:, ::-1]]))
+    assert len(faces) == 2
+    assert faces[0].box[0] < faces[1].box[0]
+
+
+def test_face_number_that_does_not_exist(protector: Protector, photo: bytes) -> None:
+    with pytest.raises(SettingError, match="there is no face 2; the photo has 1"):
+        protector.protect(photo, Settings(faces=(1, 2)))
+
+
+def test_no_face(protector: Protector) -> None:
+    with pytest.raises(NoFaceError, match="no face found"):
+        protector.protect(encoded(Image.new("RGB", (100, 100), "blue"), "PNG"))
+
+
+@pytest.mark.parametrize(("label", "hint"), [("Grac", 'did you mean "Grace"'), ("Zoltan", "inspect --json")])
+def test_unknown_label(tmp_path: Path, label: str, hint: str) -> None:
+    with pytest.raises(SettingError, match=f'no label "{label}" among 2; .*{hint}'):
+        Protector(artifacts_folder(tmp_path)).check(Settings(label=label))
+
+
+def test_steps_that_were_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"no attack of 5 steps in .*: 2$"):
+        Protector(artifacts_folder(tmp_path)).check(Settings(steps=5))
+
+
+@pytest.mark.parametrize("graph", ["recognizer", "attack"])
+def test_missing_defaults_are_named(tmp_path: Path, graph: str) -> None:
+    lacking = {"recognizer": RECOGNIZER, "attack": ATTACK}
+    key = {"recognizer": "checkpoint_sha256", "attack": "defaults"}[graph]
+    lacking[graph] = {name: value for name, value in lacking[graph].items() if name != key}
+    with pytest.raises(Exception, match=rf"{graph}.*\.onnx: the metadata lacks face_encryption\.{key}"):
+        Protector(artifacts_folder(tmp_path, **lacking)).check(Settings())

@@ -1,0 +1,1 @@
+"""Training: people's photos in, a face recogniser checkpoint out (PyTorch)."""

@@ -1,0 +1,103 @@
+"""The recognizer that is attacked: ResNet-18, a 512-d embedding and a class head, and its checkpoint file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+EMBEDDING_SIZE = 512
+FORMAT = "face-encryption-checkpoint-1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file that is missing, damaged or of another format."""
+
+
+@dataclass
+class Description:
+    """What a checkpoint says of itself; written into its metadata and from there into every exported graph.
+
+    `input_size` is in pixels, `mean` and `std` are per RGB channel on the scale [0, 1], `crop_margin` is the part of
+    the longer box edge that the square cut adds on each side, `thresholds` maps a false accept rate to the cosine
+    similarity above which two faces count as one person, `accuracy` is top-1 on the test list.
+    """
+
+    classes: list[str]
+    input_size: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    crop_margin: float = 0.25
+    thresholds: dict[str, float] = field(default_factory=dict)
+    accuracy: float = 0.0
+    training_data: str = ""
+    licence: str = "Apache-2.0"
+    recipe: str = ""
+
+
+class Recognizer(nn.Module):
+    """ResNet-18 (He et al. 2016, arXiv:1512.03385) with an embedding and a cosine class head.
+
+    The class head is a cosine classifier (NormFace, Wang et al. 2017, arXiv:1704.06369): the same angle decides the
+    class and the similarity of two photos, so an attack on the label also moves the embedding.
+    """
+
+    def __init__(self, classes: int, scale: float = 32.0) -> None:
+        """Random initial weights for `classes` identities; `scale` is the inverse temperature of the class logits."""
+        super().__init__()
+        self.backbone = resnet18(num_classes=EMBEDDING_SIZE)
+        self.neck = nn.BatchNorm1d(EMBEDDING_SIZE)
+        self.identities = nn.Parameter(torch.randn(classes, EMBEDDING_SIZE) * 0.01)
+        self.scale = scale
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed and classify normalised images.
+
+        `image` is float [B, 3, N, N], (pixel / 255 - mean) / std, RGB. Returns the embedding [B, 512] of unit norm and
+        the class logits [B, classes] in [-scale, scale].
+        """
+        embedding = F.normalize(self.neck(self.backbone(image)))
+        return embedding, self.scale * F.linear(embedding, F.normalize(self.identities))
+
+
+def save_checkpoint(path: Path, model: Recognizer, description: Description, *, half: bool = True) -> None:
+    """Write weights and description as one safetensors file, whole or not at all; floats as fp16 when `half`."""
+    weights = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    metadata = {"format": FORMAT, "scale": str(model.scale), "description": json.dumps(asdict(description))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(weights, partial, metadata)
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path) -> tuple[Recognizer, Description]:
+    """Read a checkpoint into a float32 recognizer in eval mode and its description.
+
+    Raises `CheckpointError` for a file that is missing, no safetensors file, or not written by `save_checkpoint`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(f"{path}: not a {FORMAT} file; train one with: face-encryption train")
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from None
+    description = Description(**json.loads(metadata["description"]))
+    model = Recognizer(len(description.classes), float(metadata["scale"]))
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    wrong = [*unexpected, *(name for name in missing if not name.endswith("num_batches_tracked"))]
+    if wrong:
+        raise CheckpointError(f"{path}: weights do not fit the recognizer, first at {wrong[0]}")
+    return model.eval(), description
