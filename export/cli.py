@@ -1,12 +1,13 @@
 """The command `face-encryption export`. PyTorch is imported when the command runs, not when its help is shown."""
 
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import click
 
-CHECKPOINT = Path(__file__).parent.parent / "models" / "recognizer.safetensors"
+CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensors"
 
 
 @click.command()

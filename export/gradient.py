@@ -160,12 +160,42 @@ def _max_pool_backward(
     return op.Reshape(scattered, op.Constant(value_ints=shape))
 
 
+def _average_pool_backward(
+    grad_output: Any,
+    image: Any,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Any:
+    """Translate the gradient of average pooling: each value is spread evenly over its window."""
+    if ceil_mode or divisor_override or (any(padding) and not count_include_pad):
+        raise NotImplementedError("only average pooling with equal weights can be exported")
+    kernel, stride, padding = _pairs(kernel_size), _pairs(stride or kernel_size), _pairs(padding)
+    channels = image.shape[1]
+    spread = op.Expand(
+        op.Constant(value_float=1 / (kernel[0] * kernel[1])), op.Constant(value_ints=[channels, 1, *kernel])
+    )
+    covered = [(grad_output.shape[2 + i] - 1) * stride[i] + kernel[i] - 2 * padding[i] for i in range(2)]
+    return op.ConvTranspose(
+        grad_output,
+        spread,
+        group=channels,
+        output_padding=[image.shape[2 + i] - covered[i] for i in range(2)],
+        pads=padding * 2,
+        strides=stride,
+    )
+
+
 def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
     """Translate the gradient of ReLU; `threshold` is 0."""
     return op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Constant(value_float=0.0))
 
 
 GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    aten.avg_pool2d_backward.default: _average_pool_backward,
     aten.convolution_backward.default: _convolution_backward,
     aten.max_pool2d_with_indices.default: _max_pool,
     aten.max_pool2d_with_indices_backward.default: _max_pool_backward,

@@ -68,19 +68,19 @@ def fold(model: nn.Module, description: Description) -> Surrogate:
 
 def recognizer_graph(surrogate: Surrogate) -> ir.Model:
     """Build `recognizer.onnx`."""
-    return _to_onnx(FaceRecognizer(surrogate), {"face": _example_face()}, ["embedding", "probabilities"])
+    return to_onnx(FaceRecognizer(surrogate), {"face": _example_face()}, ["embedding", "probabilities"])
 
 
 def gradient_graph(gradient: nn.Module, size: int) -> ir.Model:
     """Export a traced gradient: `image` f32 [1, 3, size, size], `label` i64 -> `gradient` like the image, `loss`."""
     inputs = {"image": torch.zeros(1, 3, size, size), "label": torch.tensor(0)}
-    return _to_onnx(gradient, inputs, ["gradient", "loss"])
+    return to_onnx(gradient, inputs, ["gradient", "loss"])
 
 
 def attack_graph(gradient: ir.Model, size: int, steps: int) -> ir.Model:
     """Build `attack-label-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
     inputs = {"face": _example_face(), **_settings()}
-    model = _to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
+    model = to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
     return _with_gradient(model, gradient)
 
 
@@ -92,7 +92,7 @@ def attack_step_graph(gradient: ir.Model, size: int) -> ir.Model:
         "iteration": torch.tensor(0),
         **_settings(),
     }
-    model = _to_onnx(AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "protected", "loss"])
+    model = to_onnx(AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "protected", "loss"])
     return _with_gradient(model, gradient)
 
 
@@ -110,7 +110,7 @@ def _settings() -> dict[str, Tensor]:
     }
 
 
-def _to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> ir.Model:
+def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> ir.Model:
     """Export a module whose three-dimensional inputs are squares of any side."""
     side = torch.export.Dim("side", min=2, max=2**15)
     shapes = [{0: side, 1: side} if value.dim() == 3 else {} for value in inputs.values()]

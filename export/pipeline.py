@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 import onnx
@@ -26,7 +27,7 @@ from face_encryption.training.model import Description, load_checkpoint
 
 FORMAT_VERSION = "1"
 WEIGHTS = "weights.bin"
-MODELS = Path(__file__).parent.parent / "models"
+MODELS = Path(str(files("face_encryption.models")))
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon.
 DEFAULTS = {"epsilon": 8, "step_size": 2, "steps": 4, "strength": {"low": 4, "medium": 8, "high": 12}}
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +46,22 @@ class Batch:
 
     def run(self, work: Callable[[Path], None]) -> None:
         """Work on each photo, and leave with the exit code of the first failure."""
-        for photo in self._progress():
-            try:
-                work(photo)
-            except ArtifactsError:
-                raise  # the next photo would meet the same
-            except FaceEncryptionError as error:
-                self._fail(photo, error)
-            except MemoryError:
-                self._fail(photo, PhotoError("not enough memory; make the photo smaller"))
+        with contextlib.closing(self._progress()) as photos:  # so that the bar ends also when interrupted
+            for photo in photos:
+                self._attempt(work, photo)
         if sum(self._counts.values()) > 1:
             click.echo(", ".join(f"{count} {what}" for what, count in self._counts.items()), err=True)
         click.get_current_context().exit(self._exit_code)
+
+    def _attempt(self, work: Callable[[Path], None], photo: Path) -> None:
+        try:
+            work(photo)
+        except ArtifactsError:
+            raise  # the next photo would meet the same
+        except FaceEncryptionError as error:
+            self._fail(photo, error)
+        except MemoryError:
+            self._fail(photo, PhotoError("not enough memory; make the photo smaller"))
 
     def is_taken(self, photo: Path, target: Target) -> bool:
         """Tell whether there is nothing to do because the output exists, and say so.
@@ -106,7 +110,7 @@ class Batch:
         for line in lines:
             click.echo(line if isinstance(line, str) else json.dumps(line))
 
-    def _progress(self) -> Iterator[Path]:
+    def _progress(self) -> Generator[Path, None, None]:
         self._bar = len(self.photos) > 1 and sys.stderr.isatty()
         if not self._bar:
             yield from self.photos

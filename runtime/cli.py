@@ -44,6 +44,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except FaceEncryptionError as error:
             raise _failure(str(error), error.exit_code) from error
+        except ImportError as error:
+            if (entry := _other_stages().get(ctx.invoked_subcommand or "")) is None:
+                raise
+            raise _failure(f"{entry.name}: {error}; {_how_to_install(entry)}", 2) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
@@ -53,16 +57,23 @@ def _other_stages() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="face_encryption.commands")}
 
 
+def _how_to_install(entry: EntryPoint) -> str:
+    extra = entry.value.split(".")[1]  # the extra is named as the stage
+    return f"install face-encryption[{extra}]"
+
+
 def _missing_stage(entry: EntryPoint, error: ImportError) -> click.Command:
     """Stand in for a command whose packages are not installed."""
-    extra = entry.value.split(".")[1]  # the stage is named as its extra is
-    hint = f"install face-encryption[{extra}]"
 
-    def fail(**_: Any) -> None:
-        raise _failure(f"{entry.name}: {error}; {hint}", 2)
+    def fail() -> None:
+        raise error
 
-    context = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-    return click.Command(entry.name, callback=fail, short_help=f"Not installed: {hint}.", context_settings=context)
+    return click.Command(
+        entry.name,
+        callback=fail,
+        short_help=f"Not installed: {_how_to_install(entry)}.",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    )
 
 
 @click.group(cls=_Commands)

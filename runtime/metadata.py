@@ -2,9 +2,10 @@
 
 The colour profile and the resolution belong to the picture and stay. EXIF, XMP and comments tell where, when and by
 whom the photo was taken: by default they are removed. Previews are removed even when the rest is kept, because they
-show the face before protection. All functions take the photo as Pillow opened it, already turned upright.
+show the face before protection.
 """
 
+import contextlib
 import math
 import struct
 from collections.abc import Iterator
@@ -43,12 +44,16 @@ def always_kept(image: Image.Image, data: bytes) -> dict[str, Any]:
 
 
 def kept_on_request(image: Image.Image, options: dict[str, Any]) -> list[str]:
-    """Add to `options` what `metadata="keep"` keeps: EXIF, XMP and comments, without orientation and previews.
+    """Add to `options` what `metadata="keep"` keeps: EXIF, XMP and comments, without previews.
+
+    Args:
+        image: the photo, turned upright.
+        options: for Pillow's `save`, from `always_kept`.
 
     Returns:
         What could not be kept, in the user's words.
     """
-    lost = _pictures(image)
+    lost = []
     if exif := _exif(image):
         exif[ExifTags.Base.Orientation] = 1
         # A maker note may hold a preview, and its offsets would not survive the move. Pillow writes no thumbnail.
@@ -77,7 +82,11 @@ def kept_on_request(image: Image.Image, options: dict[str, Any]) -> list[str]:
 
 
 def describe(image: Image.Image) -> list[str]:
-    """Return what the file says beside the picture, in the user's words, for the note on what was removed."""
+    """Return what the file says beside the picture, in the user's words, for the note on what was removed.
+
+    Args:
+        image: the photo as it was opened.
+    """
     found = ["EXIF"] if _has_exif(image) else []
     if exif := _exif(image):
         if ExifTags.IFD.GPSInfo in exif:
@@ -90,14 +99,21 @@ def describe(image: Image.Image) -> list[str]:
         found.append("IPTC")
     if _texts(image):
         found.append("comments")
-    return found + _pictures(image)
+    return found + pictures(image)
 
 
-def _pictures(image: Image.Image) -> list[str]:
-    """Return which copies of the picture the file holds; they show the face before protection."""
+def pictures(image: Image.Image) -> list[str]:
+    """Return which copies of the picture the file holds; they are never kept.
+
+    Args:
+        image: the photo as it was opened; turning it upright drops the thumbnail.
+    """
     found = []
-    if (exif := _exif(image)) and _THUMBNAIL in exif.get_ifd(ExifTags.IFD.IFD1):
-        found.append("thumbnail")
+    exif = Image.Exif()  # of its own, because some Pillows cannot write one that was asked for its thumbnail
+    with contextlib.suppress(Exception):  # as in _exif
+        exif.load(image.info.get("exif", b""))
+        if _THUMBNAIL in exif.get_ifd(ExifTags.IFD.IFD1):
+            found.append("thumbnail")
     if "mp" in image.info:
         found.append("second picture")
     return found
@@ -134,7 +150,7 @@ def _exif(image: Image.Image) -> Image.Exif | None:
     try:
         exif = image.getexif()
         # Pillow reads tags when they are asked for, so ask now, where damage can be caught.
-        for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.IFD1):
+        for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             exif.get_ifd(part)
         dict(exif)
     except Exception:  # Pillow fails in many ways on EXIF that somebody's camera wrote wrongly

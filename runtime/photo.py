@@ -96,8 +96,13 @@ def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
             image: Image.Image = _PLUGINS[kind](io.BytesIO(data))
             _check_header(image)
             image.load()
+            removed = meta.pictures(image) if metadata == "keep" else meta.describe(image)
             ImageOps.exif_transpose(image, in_place=True)
-            options, notes = _options(image, data, metadata)
+            options = meta.always_kept(image, data)
+            if metadata == "keep":
+                removed += meta.kept_on_request(image, options)
+            notes = [f"removed from the file: {', '.join(removed)}"] if removed else []
+            notes += _choose_encoding(image, data, options)
             return _decoded(image, kind, options, notes)
         except PhotoError:
             raise
@@ -150,12 +155,9 @@ def _check_header(image: Image.Image) -> None:
         raise PhotoError("an animated picture is not supported; save one frame as a photo")
 
 
-def _options(image: Image.Image, data: bytes, metadata: MetadataPolicy) -> tuple[dict[str, Any], list[str]]:
-    """Return the options for Pillow's `save`, and the notes on what the written file will lack."""
-    options = meta.always_kept(image, data)
-    removed = meta.kept_on_request(image, options) if metadata == "keep" else meta.describe(image)
-    notes = [f"removed from the file: {', '.join(removed)}"] if removed else []
-
+def _choose_encoding(image: Image.Image, data: bytes, options: dict[str, Any]) -> list[str]:
+    """Add to the options for Pillow's `save` how to encode the pixels; return notes on what the file will lack."""
+    notes = []
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # 4:4:4, because a perturbation in colour does not survive that half of the colour samples are dropped.
         options["subsampling"] = 0
@@ -172,7 +174,7 @@ def _options(image: Image.Image, data: bytes, metadata: MetadataPolicy) -> tuple
         notes.append(
             "written with full colours in place of a palette" if image.mode == "P" else "written as 8-bit grey"
         )
-    return options, notes
+    return notes
 
 
 def _is_lossless_webp(data: bytes) -> bool:

@@ -319,6 +319,19 @@ def test_stage_that_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) 
         assert_one_line_error(run("dream", *arguments), 2, "install face-encryption[dreaming]")
 
 
+def test_stage_that_finds_its_packages_missing_when_it_runs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "stages" / "dreaming").mkdir(parents=True)
+    command = "import click\n@click.command()\ndef dream():\n    import no_such_package\n"
+    (tmp_path / "stages" / "dreaming" / "cli.py").write_text(command)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint("dream", "stages.dreaming.cli:dream", "face_encryption.commands")
+    monkeypatch.setattr(cli, "_other_stages", lambda: {"dream": entry})
+    assert run("dream", "--help").exit_code == 0
+    assert_one_line_error(run("dream"), 2, "No module named 'no_such_package'; install face-encryption[dreaming]")
+
+
 @pytest.fixture
 def many_photos(tmp_path: Path, photo_file: Path) -> Path:
     folder = tmp_path / "many"

@@ -166,9 +166,10 @@ def test_cmyk_jpeg_with_a_broken_profile() -> None:
     assert read_photo(data).pixels.min() == 255
 
 
-def _exif() -> bytes:
+def _exif(orientation: int = 1) -> bytes:
     """EXIF with a camera, a serial number, a position, a maker note and a thumbnail."""
     exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
     exif[ExifTags.Base.Make] = "Camera maker"
     exif.get_ifd(ExifTags.IFD.Exif).update({0xA431: "SERIAL-1", 0x927C: b"MAKERNOTE"})
     exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (52.0, 30.0, 0.0)})
@@ -183,8 +184,8 @@ def _exif() -> bytes:
     return bytes(block[:6] + tiff)
 
 
-def _with_metadata(kind: str) -> bytes:
-    image, options = Image.fromarray(UPRIGHT), {"exif": _exif()}
+def _with_metadata(kind: str, orientation: int = 1) -> bytes:
+    image, options = Image.fromarray(STORED[orientation]), {"exif": _exif(orientation)}
     if kind == "PNG":
         chunks = PngImagePlugin.PngInfo()
         chunks.add_text("Comment", "SECRET")
@@ -195,23 +196,27 @@ def _with_metadata(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_metadata_is_stripped_and_that_is_said(kind: str) -> None:
-    found = read_photo(_with_metadata(kind))
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_metadata_is_stripped_and_that_is_said(kind: str, orientation: int) -> None:
+    data = _with_metadata(kind, orientation)
+    found = read_photo(data)
     written = found.encode(found.pixels)
     assert not reopened(written).getexif()
     for secret in (b"SERIAL-1", b"MAKERNOTE", b"THUMBNAIL", b"SECRET", b"XMPDATA", b"Camera maker"):
-        assert secret in _with_metadata(kind) or (kind, secret) == ("WEBP", b"SECRET")
+        assert secret in data or (kind, secret) == ("WEBP", b"SECRET")
         assert secret not in written
     for word in ("EXIF", "GPS position", "serial numbers", "thumbnail", "XMP"):
         assert word in found.notes[0]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_metadata_is_kept_on_request_but_for_previews(kind: str) -> None:
-    found = read_photo(_with_metadata(kind), "keep")
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_metadata_is_kept_on_request_but_for_previews(kind: str, orientation: int) -> None:
+    found = read_photo(_with_metadata(kind, orientation), "keep")
     written = found.encode(found.pixels)
     exif = reopened(written).getexif()
     assert exif[ExifTags.Base.Make] == "Camera maker"
+    assert exif[ExifTags.Base.Orientation] == 1
     assert exif.get_ifd(ExifTags.IFD.Exif)[0xA431] == "SERIAL-1"
     assert exif.get_ifd(ExifTags.IFD.GPSInfo)[2] == (52.0, 30.0, 0.0)
     assert b"XMPDATA" in written

@@ -1,0 +1,273 @@
+"""The exported graphs against PyTorch on a real face, at the six levels that mean something for a sign attack.
+
+Gradients (level 2) are compared in `test_gradient.py` and, on this face, below.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from face_encryption.export.attack import Attack, Square
+from face_encryption.export.cli import CHECKPOINT
+from face_encryption.export.graphs import (
+    FaceRecognizer,
+    Surrogate,
+    attack_graph,
+    attack_step_graph,
+    fold,
+    gradient_graph,
+    label_gradient,
+)
+from face_encryption.export.noise import random_start
+from face_encryption.export.validate import Check, ParityError, Validator
+from face_encryption.runtime.faces import cut_square, detect
+from face_encryption.training.model import load_checkpoint
+
+STEPS = [1, 2, 3, 4, 8]
+EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 11
+
+
+class Graphs:
+    """The sessions of one artifacts folder, each opened once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sessions: dict[str, ort.InferenceSession] = {}
+
+    def run(self, name: str, **feed: Any) -> list[Any]:
+        if name not in self.sessions:
+            self.sessions[name] = ort.InferenceSession(str(self.folder / f"{name}.onnx"))
+        return list(self.sessions[name].run(None, {key: np.asarray(value) for key, value in feed.items()}))
+
+
+@dataclass
+class Setup:
+    """A real face and everything that attacks it."""
+
+    graphs: Graphs
+    reference: Surrogate
+    face: NDArray[np.uint8]
+    own: int
+
+    def attack(self, steps: int) -> Attack:
+        return Attack(self.gradient, self.reference.size, steps)
+
+    def gradient(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        image = image.detach().requires_grad_()
+        with torch.enable_grad():
+            loss = self.reference.loss(image, label)
+        return torch.autograd.grad(loss, image)[0], loss.detach()
+
+    def scalars(self, direction: float, epsilon: float = EPSILON, step_size: float = STEP_SIZE) -> dict[str, Any]:
+        label = self.own if direction < 0 else (self.own + 1) % 307
+        return {
+            "label": np.array(label),
+            "direction": np.float32(direction),
+            "epsilon": np.float32(epsilon),
+            "step_size": np.float32(step_size),
+            "seed": np.array(SEED),
+        }
+
+    def recognise(self, face: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        with torch.no_grad():
+            embedding, probabilities = FaceRecognizer(self.reference)(torch.from_numpy(face))
+        return embedding.numpy(), probabilities.numpy()
+
+
+@pytest.fixture(scope="module")
+def setup(artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
+    graphs = Graphs(artifacts)
+    model, description = load_checkpoint(CHECKPOINT)
+    detector = ort.InferenceSession(str(artifacts / "detector.onnx"))
+    face, _ = cut_square(astronaut, detect(detector, astronaut)[0].box, description.crop_margin)
+    setup = Setup(graphs, Surrogate(model, description).eval(), face, 0)
+    setup.own = int(setup.recognise(face)[1].argmax())
+    return setup
+
+
+def tensors(scalars: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return {key: torch.tensor(value) for key, value in scalars.items()}
+
+
+@pytest.mark.parametrize("side", [40, 112, 224, 301])
+def test_1_recognizer(setup: Setup, side: int) -> None:
+    face = np.resize(setup.face, (side, side, 3))
+    for got, want in zip(setup.graphs.run("recognizer", face=face), setup.recognise(face), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_2_gradient_of_the_shipped_recognizer(setup: Setup, tmp_path: Path) -> None:
+    import onnx_ir as ir
+
+    model, description = load_checkpoint(CHECKPOINT)
+    graph = gradient_graph(label_gradient(fold(model, description)), description.input_size)
+    session = ort.InferenceSession(ir.serde.serialize_model(graph).SerializeToString())
+    square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), description.input_size, 0.06)
+    image = square.image(torch.zeros(3, *setup.face.shape[:2]))
+    want, loss = setup.gradient(image, torch.tensor(5))
+    got, got_loss = session.run(None, {"image": image.numpy(), "label": np.array(5)})
+    assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
+    relevant = np.abs(want.numpy()) > 1e-3 * np.abs(want.numpy()).max()
+    assert (np.sign(got) == np.sign(want.numpy()))[relevant].mean() >= 0.999
+    assert got_loss == pytest.approx(loss.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, direction: float) -> None:
+    attack, scalars = setup.attack(1), setup.scalars(direction)
+    given = tensors(scalars)
+    square = attack.square(torch.from_numpy(setup.face), given["epsilon"])
+    perturbation = attack.begin(square, given["seed"])
+    for iteration in range(max(STEPS)):
+        got, _, loss = setup.graphs.run(
+            "attack-label-step",
+            face=setup.face,
+            perturbation=perturbation.permute(1, 2, 0).numpy(),
+            iteration=iteration,
+            **scalars,
+        )
+        perturbation, expected = attack.step(
+            square, perturbation, given["label"], given["direction"], given["step_size"]
+        )
+        same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
+        assert same.mean() >= 0.999
+        assert loss == pytest.approx(expected.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_3_the_unrolled_graph_is_its_steps(setup: Setup, steps: int) -> None:
+    scalars = setup.scalars(-1.0)
+    unrolled, losses = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **scalars)
+    perturbation = np.zeros(setup.face.shape, np.float32)
+    for iteration in range(steps):
+        perturbation, stepped, loss = setup.graphs.run(
+            "attack-label-step", face=setup.face, perturbation=perturbation, iteration=iteration, **scalars
+        )
+        assert loss == pytest.approx(losses[iteration], rel=1e-3)
+    assert (unrolled == stepped).mean() >= 0.99
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    side=st.integers(16, 90),
+    content=st.integers(0, 2**32 - 1),
+    epsilon=st.floats(0.25, 255, width=32),
+    step_size=st.floats(0.125, 300, width=32),
+    seed=st.integers(0, 2**40),
+    direction=st.sampled_from([1.0, -1.0]),
+    steps=st.sampled_from([1, 2]),
+)
+def test_4_bounds(
+    setup: Setup, side: int, content: int, epsilon: float, step_size: float, seed: int, direction: float, steps: int
+) -> None:
+    random = np.random.default_rng(content)
+    low, high = sorted(random.integers(0, 256, 2))
+    face = random.integers(low, high + 1, (side, side, 3), dtype=np.uint8)
+    scalars = setup.scalars(direction, epsilon, step_size) | {"seed": np.array(seed)}
+    protected, losses = setup.graphs.run(f"attack-label-{steps}", face=face, **scalars)
+    assert protected.dtype == np.uint8
+    assert protected.shape == face.shape
+    assert np.abs(protected.astype(int) - face).max() <= math.floor(epsilon)
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_4_same_seed_same_bytes(setup: Setup, steps: int) -> None:
+    scalars = setup.scalars(-1.0)
+    name = f"attack-label-{steps}"
+    first = setup.graphs.run(name, face=setup.face, **scalars)[0]
+    fresh = Graphs(setup.graphs.folder).run(name, face=setup.face, **scalars)[0]
+    other = setup.graphs.run(name, face=setup.face, **scalars | {"seed": np.array(SEED + 1)})[0]
+    assert np.array_equal(first, fresh)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_5_outcome(setup: Setup, steps: int, direction: float) -> None:
+    scalars = setup.scalars(direction)
+    got, _ = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **scalars)
+    want, _ = setup.attack(steps)(torch.from_numpy(setup.face), *tensors(scalars).values())
+    (embedding, probabilities), (expected_embedding, expected) = setup.recognise(got), setup.recognise(want.numpy())
+    label = int(scalars["label"])
+    assert probabilities[label] == pytest.approx(expected[label], abs=1e-2)
+    assert embedding @ expected_embedding >= 0.99
+    assert probabilities.argmax() == expected.argmax()
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: float) -> None:
+    """Foolbox's PGD on the same problem: pixels of the square, seen through feather and resampling."""
+    foolbox = pytest.importorskip("foolbox")
+    scalars = setup.scalars(direction)
+    square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), setup.reference.size, 0.06)
+
+    class Seen(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return setup.reference(square.image(pixels[0] - square.pixels))[1]
+
+    class FromOurStart(foolbox.attacks.LinfProjectedGradientDescentAttack):  # type: ignore[misc]
+        def get_random_start(self, x0: Any, epsilon: float) -> Any:
+            noise = random_start(torch.tensor(SEED), len(setup.face)).permute(2, 0, 1)[None]
+            return x0 + type(x0)(noise * epsilon)
+
+    label = torch.tensor([int(scalars["label"])])
+    criteria = foolbox.criteria
+    goal = criteria.TargetedMisclassification(label) if direction > 0 else criteria.Misclassification(label)
+    attack = FromOurStart(abs_stepsize=STEP_SIZE, steps=steps)
+    model = foolbox.PyTorchModel(Seen().eval(), bounds=(0, 255))
+    theirs = attack.run(model, square.pixels[None], goal, epsilon=EPSILON)[0] - square.pixels
+    ours = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **scalars)[0]
+
+    def loss(protected: torch.Tensor) -> float:
+        faces = protected.permute(2, 0, 1).float() - square.pixels
+        image = (square.rows @ (square.pixels + faces) @ square.rows.T)[None]
+        return float(setup.reference.loss(image, label[0]))
+
+    assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
+
+
+def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> None:
+    scalars = setup.scalars(1.0)
+    results = [
+        setup.graphs.run(
+            "attack-label-step",
+            face=setup.face,
+            perturbation=np.full(setup.face.shape, value, np.float32),
+            iteration=iteration,
+            **scalars,
+        )[0]
+        for value, iteration in ((0, 0), (5, 0), (5, 1))
+    ]
+    assert np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[1], results[2])
+
+
+def test_validation_notices_a_wrong_graph(setup: Setup, tmp_path: Path) -> None:
+    """A graph of another recognizer, and one that takes other steps, must not pass."""
+    import onnx_ir as ir
+
+    model, description = load_checkpoint(CHECKPOINT)
+    torch.manual_seed(0)
+    other, _ = load_checkpoint(CHECKPOINT)
+    with torch.no_grad():
+        other.backbone.conv1.weight.mul_(1 + 0.05 * torch.randn_like(other.backbone.conv1.weight))
+    gradient = gradient_graph(label_gradient(fold(other, description)), description.input_size)
+    ir.save(attack_step_graph(gradient, description.input_size), tmp_path / "attack-label-step.onnx")
+    ir.save(attack_graph(gradient, description.input_size, 1), tmp_path / "attack-label-2.onnx")
+    validator = Validator(model, fold(model, description), tmp_path)
+    validator.attack_step("attack-label-step.onnx")
+    validator.attack("attack-label-2.onnx", 2)
+    with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label-2\.onnx"):
+        validator.raise_failures()
+    assert not Check("graph", "what", float("nan"), 1.0).ok
