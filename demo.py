@@ -1,6 +1,6 @@
 """Protect the astronaut: what `make demo` runs after the export. Writes `demo/` with the photos and a picture of both.
 
-    python demo.py [--picture FILE]
+python demo.py [--picture FILE]
 """
 
 import argparse

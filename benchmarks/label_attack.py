@@ -88,7 +88,9 @@ def targeted_table(bench: Bench, probes: list[Probe]) -> None:
     random = np.random.default_rng(0)
     count = len(bench.classes)
     targets = [int(probe.label + random.integers(1, count)) % count for probe in probes]
-    print(f"\nTargeted: mean probability of a random other class over {len(probes)} test photos (study's in brackets)\n")
+    print(
+        f"\nTargeted: mean probability of a random other class over {len(probes)} test photos (study's in brackets)\n"
+    )
     print("| step size = epsilon, levels | K = 1 | K = 2 | K = 3 | K = 4 |\n| --- | --- | --- | --- | --- |")
     for epsilon, study in STUDY.items():
         cells = []

@@ -1,8 +1,8 @@
 """The gradient as one opaque op: exported once, then copied into each step of an unrolled attack.
 
-Exporting the K copies of a network's backward pass that an unrolled attack consists of would take minutes. So the attack
-is exported with a placeholder where the gradient is, which takes seconds for any K, and the placeholder is replaced in
-the finished ONNX graph.
+Exporting the K copies of a network's backward pass that an unrolled attack consists of would take minutes. So the
+attack is exported with a placeholder where the gradient is, which takes seconds for any K, and the placeholder is
+replaced in the finished ONNX graph.
 """
 
 from typing import Any
@@ -53,7 +53,9 @@ def insert_gradient(model: ir.Model, gradient: ir.Model) -> None:
     """
     weights: dict[ir.Value, ir.Value] = {}
     for value in gradient.graph.initializers.values():
-        copy = ir.Value(name=f"gradient.{value.name}", shape=value.shape, type=value.type, const_value=value.const_value)
+        copy = ir.Value(
+            name=f"gradient.{value.name}", shape=value.shape, type=value.type, const_value=value.const_value
+        )
         model.graph.register_initializer(copy)
         weights[value] = copy
     for node in list(model.graph):

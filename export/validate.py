@@ -1,7 +1,8 @@
 """Each exported graph against PyTorch, before anybody uses it.
 
-A sign step turns a difference of 1e-9 into a pixel difference of twice the step size, so the graphs are compared step by
-step from the same perturbation, by exact bounds, and by what the whole attack achieves; not by `allclose` of its pixels.
+A sign step turns a difference of 1e-9 into a pixel difference of twice the step size, so the graphs are compared step
+by step from the same perturbation, by exact bounds, and by what the whole attack achieves; not by `allclose` of its
+pixels.
 """
 
 from collections.abc import Iterator
@@ -85,8 +86,12 @@ class Validator:
             face = picture(side)
             with torch.no_grad():
                 expected = module(torch.from_numpy(face))
-            for output, got, want in zip(session.get_outputs(), session.run(None, {"face": face}), expected, strict=True):
-                self._add(name, f"{output.name}, largest difference ({side} px)", np.abs(got - want.numpy()).max(), 1e-4)
+            for output, got, want in zip(
+                session.get_outputs(), session.run(None, {"face": face}), expected, strict=True
+            ):
+                self._add(
+                    name, f"{output.name}, largest difference ({side} px)", np.abs(got - want.numpy()).max(), 1e-4
+                )
 
     def attack_step(self, name: str) -> None:
         """Compare single steps, each from PyTorch's own perturbation."""
@@ -151,13 +156,18 @@ class Validator:
             face = torch.from_numpy(picture(side))
             with torch.no_grad():
                 label = FaceRecognizer(self.reference)(face)[1].argmax()
-            yield side, direction, face, {
-                "label": label if direction < 0 else torch.tensor(0),
-                "direction": torch.tensor(direction),
-                "epsilon": torch.tensor(EPSILON),
-                "step_size": torch.tensor(STEP_SIZE),
-                "seed": torch.tensor(SEED),
-            }
+            yield (
+                side,
+                direction,
+                face,
+                {
+                    "label": label if direction < 0 else torch.tensor(0),
+                    "direction": torch.tensor(direction),
+                    "epsilon": torch.tensor(EPSILON),
+                    "step_size": torch.tensor(STEP_SIZE),
+                    "seed": torch.tensor(SEED),
+                },
+            )
 
     def _bounds(self, name: str, face: Array, protected: Array, where: str) -> None:
         change = np.abs(protected.astype(int) - face.astype(int)).max()

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 
 
-
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All graphs, exported from the shipped checkpoint; FACE_ENCRYPTION_TEST_ARTIFACTS names a folder to use instead."""
+    """All graphs, from the shipped checkpoint; FACE_ENCRYPTION_TEST_ARTIFACTS names a folder to use instead."""
     if given := os.environ.get("FACE_ENCRYPTION_TEST_ARTIFACTS"):
         return Path(given).resolve()
     from face_encryption.export.cli import CHECKPOINT

@@ -18,7 +18,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--teacher-weight", type=float, default=20.0, show_default=True, help="Weight of the teacher's loss.")
 @click.option("--init", type=FILE, help="A checkpoint to start from instead of random weights.")
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
-@click.option("--cache", type=click.Path(path_type=Path), default="cache", show_default=True, help="Where cuts are kept.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), default="cache", show_default=True, help="Where cuts are kept."
+)
 @click.option("--input-size", type=click.IntRange(32, 512), default=224, show_default=True, help="Pixels.")
 @click.option("--epochs", type=click.IntRange(1), default=25, show_default=True)
 @click.option("--batch", type=click.IntRange(2), default=64, show_default=True)

@@ -132,7 +132,9 @@ def _digest(path: Path) -> str:
         raise DataError(f"{path}: cannot read it ({error.strerror})") from None
 
 
-def _fill_cache(folder: Path, root: Path, photos: Sequence[str], detector: Path, size: int, teacher: Path | None) -> None:
+def _fill_cache(
+    folder: Path, root: Path, photos: Sequence[str], detector: Path, size: int, teacher: Path | None
+) -> None:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(str(detector), options, providers=["CPUExecutionProvider"])

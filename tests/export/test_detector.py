@@ -14,12 +14,13 @@ import onnx
 import onnxruntime as ort
 import pytest
 import skimage.data
-from face_encryption.export import detector, tflite
-from face_encryption.export.detector import DetectorFileError, DetectorKind, build_detector
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 from PIL import Image
+
+from face_encryption.export import detector, tflite
+from face_encryption.export.detector import DetectorFileError, DetectorKind, build_detector
 
 FILES: dict[DetectorKind, Path] = {
     "short-range": Path(__file__).parents[2] / "models" / "blazeface_short_range.tflite",
