@@ -9,16 +9,20 @@ import click
 
 CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensors"
 
+STEPS = click.IntRange(1, 50)
+
 
 @click.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT, help="Default: the shipped one.")
-@click.option("--steps", multiple=True, type=click.IntRange(1, 50), help="A number of unrolled steps; repeatable.")
+@click.option("--steps", multiple=True, type=STEPS, help="Numbers of unrolled steps, as in --steps 1 2 3 4 8.")
+@click.argument("more_steps", nargs=-1, type=STEPS, metavar="")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
 @click.option("--detector", type=click.Choice(["short-range", "full-range"]), default="short-range", show_default=True)
 @click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
 def export(
     checkpoint: Path,
     steps: tuple[int, ...],
+    more_steps: tuple[int, ...],
     out: Path,
     detector: Literal["short-range", "full-range"],
     detector_only: bool,
@@ -32,6 +36,8 @@ def export(
     from face_encryption.export.validate import ParityError
     from face_encryption.training.model import CheckpointError
 
+    if more_steps and not steps:
+        raise click.UsageError(f"Got unexpected extra argument ({more_steps[0]})")
     console = Console()
     start = time.perf_counter()
     try:
@@ -39,7 +45,7 @@ def export(
             out.mkdir(parents=True, exist_ok=True)
             console.print(f"wrote {export_detector(out, detector)}")
             return
-        chosen = sorted(set(steps)) or [1, 2, 3, 4, 8]
+        chosen = sorted({*steps, *more_steps}) or [1, 2, 3, 4, 8]
         with console.status("export") as status:
             checks = export_artifacts(checkpoint, out, chosen, detector, lambda what: status.update(what))
     except (CheckpointError, DetectorFileError, ParityError) as error:

@@ -1,8 +1,8 @@
 """The gradient of a PyTorch loss as a flat graph of aten ops that the ONNX exporter understands.
 
-Exporters cannot trace through `torch.func.grad`, so it is traced first, with `make_fx`, into one graph module that holds
-the forward and the backward pass as plain ops. The few backward ops that have no ONNX translation get one here. Nothing
-in this file knows the recognizer: any module of convolutions, max or average pooling, ReLU, linear layers and
+Exporters cannot trace through `torch.func.grad`, so it is traced first, with `make_fx`, into one graph module that
+holds the forward and the backward pass as plain ops. The few backward ops that have no ONNX translation get one here.
+Nothing in this file knows the recognizer: any module of convolutions, max or average pooling, ReLU, linear layers and
 normalisation of the embedding goes through.
 """
 

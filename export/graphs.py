@@ -23,6 +23,9 @@ EXAMPLE_SIDE = 200  # any side but the input size, which the exporter might take
 class Surrogate(nn.Module):
     """A recognizer that takes pixel levels; mean and std live here, so that nothing outside needs them."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: nn.Module, description: Description) -> None:
         """Wrap `model(normalised f32 [B, 3, N, N]) -> (embedding, logits)`."""
         super().__init__()

@@ -105,7 +105,7 @@ def export_artifacts(
         weights.write(folder)
 
         report("comparing with PyTorch")
-        validator = Validator(model, surrogate, folder)
+        validator = Validator(model, description, folder)
         validator.detector("detector.onnx")
         validator.recognizer("recognizer.onnx")
         validator.attack_step("attack-label-step.onnx")

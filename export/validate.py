@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
 from face_encryption.export.graphs import FaceRecognizer, Surrogate
+from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
@@ -58,10 +59,10 @@ def picture(side: int, seed: int = 0) -> Array:
 class Validator:
     """Compares the graphs of one folder with the PyTorch modules they came from; collects every comparison."""
 
-    def __init__(self, model: nn.Module, surrogate: Surrogate, folder: Path) -> None:
-        """Take the recognizer before folding and the surrogate that was exported."""
-        self.reference = Surrogate(model, _description_of(surrogate)).eval()
-        self.surrogate, self.folder = surrogate, folder
+    def __init__(self, model: nn.Module, description: Description, folder: Path) -> None:
+        """Take the recognizer as it was before folding, and the folder with its graphs."""
+        self.reference = Surrogate(model, description).eval()
+        self.folder = folder
         self.checks: list[Check] = []
 
     def gradient(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +97,7 @@ class Validator:
     def attack_step(self, name: str) -> None:
         """Compare single steps, each from PyTorch's own perturbation."""
         session = self.session(name)
-        attack = Attack(self.gradient, self.surrogate.size, 1)
+        attack = Attack(self.gradient, self.reference.size, 1)
         for side, direction, face, settings in self._cases():
             square = attack.square(face, settings["epsilon"])
             perturbation = torch.zeros(3, side, side)
@@ -122,7 +123,7 @@ class Validator:
     def attack(self, name: str, steps: int) -> None:
         """Compare what K steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
         session = self.session(name)
-        module = Attack(self.gradient, self.surrogate.size, steps)
+        module = Attack(self.gradient, self.reference.size, steps)
         recognizer = FaceRecognizer(self.reference)
         for side, direction, face, settings in self._cases():
             got, losses = session.run(None, {"face": face.numpy(), **{k: v.numpy() for k, v in settings.items()}})
@@ -175,10 +176,3 @@ class Validator:
 
     def _add(self, graph: str, what: str, measured: Any, limit: float) -> None:
         self.checks.append(Check(graph, what, float(measured), limit))
-
-
-def _description_of(surrogate: Surrogate) -> Any:
-    from face_encryption.training.model import Description
-
-    mean, std = (tuple((value.flatten() / 255).tolist()) for value in (surrogate.mean, surrogate.std))
-    return Description([], surrogate.size, mean, std)

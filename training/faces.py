@@ -73,7 +73,8 @@ def align(image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32]) -> I
     rows = [[x, -y, 1, 0] for x, y in TEMPLATE] + [[y, x, 0, 1] for x, y in TEMPLATE]
     # Pillow wants the map from output to input, so solve for that one directly.
     a, b, tx, ty = np.linalg.lstsq(np.array(rows), np.concatenate([source[:, 0], source[:, 1]]), rcond=None)[0]
-    return Image.fromarray(image).transform((112, 112), Image.Transform.AFFINE, (a, -b, tx, b, a, ty), Image.BILINEAR)
+    warp = (a, -b, tx, b, a, ty)
+    return Image.fromarray(image).transform((112, 112), Image.Transform.AFFINE, warp, Image.Resampling.BILINEAR)
 
 
 class Teacher:
@@ -104,7 +105,7 @@ def _main_face(faces: Sequence[Face]) -> Face:
 
 def _cut(image: npt.NDArray[np.uint8], face: Face, size: int) -> npt.NDArray[np.uint8]:
     square, _ = cut_square(image, face.box, CACHE_MARGIN)
-    return np.asarray(Image.fromarray(square).resize((size, size), Image.BILINEAR))
+    return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def load_faces(

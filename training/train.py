@@ -99,7 +99,7 @@ def learning_rates(config: Config, steps: int) -> np.ndarray[tuple[int], np.dtyp
     """Return the rate of every step: a linear rise over 5 % of them, then half a cosine down to zero."""
     step = np.arange(steps)
     rise = np.minimum(1, (step + 1) / max(1, 0.05 * steps))
-    return config.learning_rate * rise * 0.5 * (1 + np.cos(np.pi * step / steps))
+    return np.asarray(config.learning_rate * rise * 0.5 * (1 + np.cos(np.pi * step / steps)))
 
 
 class Trainer:
@@ -116,7 +116,7 @@ class Trainer:
             if before.classes != description.classes:
                 del weights["identities"]
             self.model.load_state_dict(weights, strict=False)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=config.weight_decay)
         sets = [data.train, *([data.extra] if data.extra else [])]
         self.faces = [torch.from_numpy(faces.faces) for faces in sets]
@@ -164,7 +164,7 @@ class Trainer:
                     picked = order[number * config.batch : (number + 1) * config.batch]
                     loss, hit = self.loss(picked, generator)
                     self.optimiser.zero_grad()
-                    loss.backward()
+                    loss.backward()  # type: ignore[no-untyped-call]
                     self.optimiser.step()
                     losses.append(loss.item())
                     hits.append(hit.item())

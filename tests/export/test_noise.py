@@ -15,7 +15,8 @@ from face_encryption.export.noise import random_start
 
 class Noise(nn.Module):
     def forward(self, face: Tensor, seed: Tensor) -> Tensor:
-        return random_start(seed, face.shape[0])
+        noise: Tensor = random_start(seed, face.shape[0])
+        return noise
 
 
 @pytest.fixture(scope="module")

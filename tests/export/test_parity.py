@@ -214,9 +214,10 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
 
     class Seen(torch.nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            return setup.reference(square.image(pixels[0] - square.pixels))[1]
+            logits: torch.Tensor = setup.reference(square.image(pixels[0] - square.pixels))[1]
+            return logits
 
-    class FromOurStart(foolbox.attacks.LinfProjectedGradientDescentAttack):  # type: ignore[misc]
+    class FromOurStart(foolbox.attacks.LinfProjectedGradientDescentAttack):  # type: ignore[name-defined, misc]
         def get_random_start(self, x0: Any, epsilon: float) -> Any:
             noise = random_start(torch.tensor(SEED), len(setup.face)).permute(2, 0, 1)[None]
             return x0 + type(x0)(noise * epsilon)
@@ -232,7 +233,7 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     def loss(protected: torch.Tensor) -> float:
         faces = protected.permute(2, 0, 1).float() - square.pixels
         image = (square.rows @ (square.pixels + faces) @ square.rows.T)[None]
-        return float(setup.reference.loss(image, label[0]))
+        return setup.reference.loss(image, label[0]).item()
 
     assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
 
@@ -265,7 +266,7 @@ def test_validation_notices_a_wrong_graph(setup: Setup, tmp_path: Path) -> None:
     gradient = gradient_graph(label_gradient(fold(other, description)), description.input_size)
     ir.save(attack_step_graph(gradient, description.input_size), tmp_path / "attack-label-step.onnx")
     ir.save(attack_graph(gradient, description.input_size, 1), tmp_path / "attack-label-2.onnx")
-    validator = Validator(model, fold(model, description), tmp_path)
+    validator = Validator(model, description, tmp_path)
     validator.attack_step("attack-label-step.onnx")
     validator.attack("attack-label-2.onnx", 2)
     with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label-2\.onnx"):

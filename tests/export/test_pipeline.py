@@ -1,0 +1,93 @@
+"""The folder that an export leaves: complete, small, self-describing, and written whole or not at all."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from face_encryption.export.cli import CHECKPOINT, export
+from face_encryption.export.pipeline import DEFAULTS, export_artifacts
+from face_encryption.export.validate import Check, ParityError, Validator
+from face_encryption.training.model import load_checkpoint
+
+STEPS = (1, 2, 3, 4, 8)
+ATTACKS = [*(f"attack-label-{count}.onnx" for count in STEPS), "attack-label-step.onnx"]
+
+
+def metadata(path: Path) -> dict[str, str]:
+    model = onnx.load(path, load_external_data=False)
+    return {entry.key.removeprefix("face_encryption."): entry.value for entry in model.metadata_props}
+
+
+def test_one_copy_of_the_weights(artifacts: Path) -> None:
+    model, _ = load_checkpoint(CHECKPOINT)
+    weights = sum(parameter.numel() * 4 for parameter in model.parameters())
+    assert sum(file.stat().st_size for file in artifacts.iterdir()) <= 1.15 * weights
+    assert {file.name for file in artifacts.iterdir()} == {"detector.onnx", "recognizer.onnx", "weights.bin", *ATTACKS}
+
+
+@pytest.mark.parametrize("name", ["detector.onnx", "recognizer.onnx", *ATTACKS])
+def test_only_standard_operators(artifacts: Path, name: str) -> None:
+    model = onnx.load(artifacts / name, load_external_data=False)
+    assert {(entry.domain, entry.version) for entry in model.opset_import} == {("", 18)}
+    assert {node.domain for node in model.graph.node} == {""}
+    assert not [node.op_type for node in model.graph.node if node.op_type.startswith("Random")]
+
+
+@pytest.mark.parametrize("name", ["recognizer.onnx", *ATTACKS])
+def test_graphs_describe_themselves(artifacts: Path, name: str) -> None:
+    _, description = load_checkpoint(CHECKPOINT)
+    found = metadata(artifacts / name)
+    assert json.loads(found["classes"]) == description.classes
+    assert json.loads(found["thresholds"]) == description.thresholds
+    assert json.loads(found["mean"]) == list(description.mean)
+    assert float(found["crop_margin"]) == description.crop_margin
+    assert int(found["input_size"]) == description.input_size
+    assert found["checkpoint_sha256"] == metadata(artifacts / "recognizer.onnx")["checkpoint_sha256"]
+    assert {"version", "std", "licence", "training_data", "format_version", "kind"} <= set(found)
+    if name != "recognizer.onnx":
+        assert json.loads(found["defaults"]) == DEFAULTS
+
+
+def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def differ(self: Validator, name: str) -> None:
+        self.checks.append(Check(name, "embedding", 1.0, 1e-4))
+
+    monkeypatch.setattr(Validator, "recognizer", differ)
+    with pytest.raises(ParityError, match=r"recognizer\.onnx: embedding is 1"):
+        export_artifacts(CHECKPOINT, tmp_path / "artifacts", [1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_writes_the_steps_that_were_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "artifacts"
+    result = CliRunner().invoke(export, ["--steps", "1", "2", "--out", str(out), "--detector", "full-range"])
+    assert result.exit_code == 0, result.output
+    assert sorted(file.name for file in out.glob("attack-label-[0-9]*")) == [
+        "attack-label-1.onnx",
+        "attack-label-2.onnx",
+    ]
+    assert metadata(out / "detector.onnx")["detector"] == "full-range"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--checkpoint", "missing.safetensors"], "no such checkpoint"),
+        (["--steps", "0"], "0 is not in the range"),
+        (["3"], "unexpected extra argument"),
+    ],
+)
+def test_command_says_what_is_wrong_in_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(export, [*arguments, "--out", str(tmp_path / "artifacts")])
+    assert result.exit_code != 0
+    assert message in result.stderr.strip().splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_detector_alone(tmp_path: Path) -> None:
+    result = CliRunner().invoke(export, ["--detector-only", "--out", str(tmp_path)])
+    assert result.exit_code == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["detector.onnx"]

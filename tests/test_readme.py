@@ -1,0 +1,58 @@
+"""Every command of the README runs as it stands."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def folder(artifacts: Path, astronaut: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the README speaks of."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "photos").mkdir()
+    Image.fromarray(astronaut).save(folder / "photo.jpg", quality=95)  # type: ignore[arg-type]
+    Image.fromarray(astronaut).save(folder / "photos" / "portrait.png")  # type: ignore[arg-type]
+    (folder / "artifacts").symlink_to(artifacts)
+    return folder
+
+
+def run(command: list[str], folder: Path) -> None:
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_make_targets_exist() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {command.split()[1] for command in COMMANDS if command.startswith("make")} <= set(targets)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("face-encryption") and "export" not in c])
+def test_command(command: str, folder: Path) -> None:
+    run([str(Path(sys.executable).with_name("face-encryption")), *shlex.split(command)[1:]], folder)
+
+
+def test_python_example(folder: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    run([sys.executable, "-c", example], folder)
+    assert (folder / "protected.jpg").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python")])
+def test_benchmark(command: str, folder: Path, shared: Path) -> None:
+    """The command of the figures, on two photos instead of all."""
+    lfw = shared / "data" / "lfw"
+    photos = (lfw / "lfw307-test.txt").read_text().splitlines()[:2]
+    (folder / "short.txt").write_text("\n".join(photos))
+    places = {"LFW": str(lfw / "images"), "lfw307-test.txt": "short.txt", "benchmarks/label_attack.py": ""}
+    words = [places.get(word, word) for word in shlex.split(command)[2:]]
+    run([sys.executable, str(ROOT / "benchmarks" / "label_attack.py"), *words], folder)
