@@ -1,5 +1,6 @@
 """How good a recognizer is: accuracy on a test list, and verification thresholds on pairs of strangers."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -52,4 +53,4 @@ def similarities(model: Recognizer, faces: FaceSet, description: Description) ->
 def thresholds(impostor: Tensor, rates: tuple[float, ...] = (0.01, 0.001)) -> dict[str, float]:
     """Map each false accept rate to the similarity that this part of the impostor pairs reaches."""
     ordered = impostor.sort(descending=True).values
-    return {str(rate): round(float(ordered[min(int(rate * len(ordered)), len(ordered) - 1)]), 4) for rate in rates}
+    return {str(rate): round(float(ordered[max(math.ceil(rate * len(ordered)) - 1, 0)]), 4) for rate in rates}

@@ -123,7 +123,7 @@ def load_faces(
         _fill_cache(folder, root, photos, detector, size, teacher)
     embeddings = np.load(folder / "teacher.npy") if teacher else None
     names = json.loads((folder / "names.json").read_text())
-    return FaceSet(np.load(folder / "faces.npy", mmap_mode="r"), names, embeddings)
+    return FaceSet(np.load(folder / "faces.npy", mmap_mode="c"), names, embeddings)
 
 
 def _digest(path: Path) -> str:

@@ -47,11 +47,14 @@ class Recognizer(nn.Module):
     class and the similarity of two photos, so an attack on the label also moves the embedding.
     """
 
-    def __init__(self, classes: int, scale: float = 32.0) -> None:
+    def __init__(self, classes: int, scale: float = 64.0) -> None:
         """Random initial weights for `classes` identities; `scale` is the inverse temperature of the class logits."""
         super().__init__()
         self.backbone = resnet18(num_classes=EMBEDDING_SIZE)
         self.neck = nn.BatchNorm1d(EMBEDDING_SIZE)
+        # Without a bias the embeddings of all faces centre on zero (BNNeck, Luo et al. 2019, arXiv:1903.07071), so
+        # that they cannot all lie in one narrow cone, where similarity tells nothing.
+        self.neck.bias.requires_grad_(False)
         self.identities = nn.Parameter(torch.randn(classes, EMBEDDING_SIZE) * 0.01)
         self.scale = scale
 

@@ -115,11 +115,12 @@ class Trainer:
             weights = initial.state_dict()
             if before.classes != description.classes:
                 del weights["identities"]
+            del weights["neck.bias"]
             self.model.load_state_dict(weights, strict=False)
         self.model.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=config.weight_decay)
         sets = [data.train, *([data.extra] if data.extra else [])]
-        self.faces = [torch.from_numpy(faces.faces) for faces in sets]
+        self.faces = [torch.from_numpy(np.asarray(faces.faces)) for faces in sets]
         index = {name: number for number, name in enumerate(description.classes)}
         self.labels = torch.tensor([index.get(name, -1) for faces in sets for name in faces.names])
         embeddings = [faces.teacher for faces in sets if faces.teacher is not None]
@@ -160,7 +161,7 @@ class Trainer:
                 losses, hits, start = [], [], time.perf_counter()
                 for number in range(batches):
                     for group in self.optimiser.param_groups:
-                        group["lr"] = rates[self.epoch * batches + number]
+                        group["lr"] = float(rates[self.epoch * batches + number])
                     picked = order[number * config.batch : (number + 1) * config.batch]
                     loss, hit = self.loss(picked, generator)
                     self.optimiser.zero_grad()
