@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     photo = io.BytesIO()
     Image.fromarray(data.astronaut()).save(photo, "PNG")
-    protected = Protector(options.artifacts).protect(photo.getvalue(), Settings(seed=0))
+    protected = Protector(options.artifacts).protect(photo.getvalue(), Settings(strength="high"))
 
     folder = Path("demo")
     folder.mkdir(exist_ok=True)
