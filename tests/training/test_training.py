@@ -61,7 +61,7 @@ def history(config: Config) -> list[dict[str, str]]:
 
 
 def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: Path, tmp_path: Path) -> None:
-    chosen = config(data, detector, tmp_path, epochs=6)
+    chosen = config(data, detector, tmp_path, epochs=6, learning_rate=2e-4)
     description = module.train(chosen)
     rows = history(chosen)
     assert [row["epoch"] for row in rows] == list("123456")
