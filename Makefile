@@ -4,13 +4,13 @@ BIN := .venv/bin
 
 .PHONY: demo test lint artifacts clean
 
-demo: .venv/demo.stamp artifacts
+demo: artifacts
 	$(BIN)/python demo.py
 
-artifacts: .venv/demo.stamp artifacts/recognizer.onnx
+artifacts: artifacts/recognizer.onnx
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/recognizer.onnx: models/recognizer.safetensors $(wildcard export/*.py training/model.py)
+artifacts/recognizer.onnx: models/recognizer.safetensors $(wildcard export/*.py training/model.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
 
 test: .venv/test.stamp

@@ -19,9 +19,10 @@ ENLARGE = 10
 def side_by_side(before: Image.Image, after: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     """Show a part of two photos beside each other, and beside them their difference, ten times enlarged around grey."""
     size = (320, 320)
-    parts = [photo.convert("RGB").crop(box).resize(size, Image.Resampling.LANCZOS) for photo in (before, after)]
-    cuts = [np.asarray(photo.convert("RGB").crop(box), np.int16) for photo in (before, after)]
-    difference = np.clip(128 + ENLARGE * (cuts[1] - cuts[0]), 0, 255).astype(np.uint8)
+    cuts = [photo.convert("RGB").crop(box) for photo in (before, after)]
+    parts = [cut.resize(size, Image.Resampling.LANCZOS) for cut in cuts]
+    change = np.asarray(cuts[1], np.int16) - np.asarray(cuts[0], np.int16)
+    difference = np.clip(128 + ENLARGE * change, 0, 255).astype(np.uint8)
     parts.append(Image.fromarray(difference).resize(size, Image.Resampling.NEAREST))
     sheet = Image.new("RGB", (3 * size[0] + 20, size[1]), "white")
     for number, part in enumerate(parts):

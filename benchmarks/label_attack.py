@@ -19,7 +19,7 @@ from PIL import Image
 from rich.progress import track
 
 from face_encryption.runtime.artifacts import Artifacts, names
-from face_encryption.runtime.faces import Box, cut_square, detect, paste_square
+from face_encryption.runtime.faces import Box, cut_square, detect, largest_face, paste_square
 
 # Probability of the target class in the study, by step size (= epsilon) in normalised units and number of steps.
 STUDY = {
@@ -54,8 +54,7 @@ class Bench:
             image = np.asarray(Image.open(data / photo).convert("RGB"))
             faces = detect(self.artifacts.detector, image)
             if faces:
-                box = max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1])).box
-                yield Probe(image, box, self.classes.index(photo.split("/")[0]))
+                yield Probe(image, largest_face(faces).box, self.classes.index(photo.split("/")[0]))
 
     def probabilities(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
         """Return the class probabilities of a face after its photo has been written as PNG and read back."""
@@ -105,16 +104,16 @@ def targeted_table(bench: Bench, probes: list[Probe]) -> None:
 
 def non_targeted(bench: Bench, probes: list[Probe]) -> None:
     """Print the accuracy before and after moving every probe away from its true label."""
-    for epsilon, step_size, steps in ((4, 2, 4),):
-        before, after = [], []
-        for probe in track(probes, f"epsilon {epsilon}, K = {steps}"):
-            before.append(bench.probabilities(probe.image, probe.box).argmax() == probe.label)
-            attacked = bench.attack(probe, steps, probe.label, -1, epsilon, step_size)
-            after.append(bench.probabilities(attacked.image, attacked.box).argmax() == probe.label)
-        print(
-            f"\nNon-targeted, epsilon {epsilon}, step size {step_size}, K = {steps}, {len(probes)} test photos: "
-            f"accuracy {np.mean(before):.4f} before, {np.mean(after):.4f} after"
-        )
+    epsilon, step_size, steps = 4, 2, 4
+    before, after = [], []
+    for probe in track(probes, f"epsilon {epsilon}, K = {steps}"):
+        before.append(bench.probabilities(probe.image, probe.box).argmax() == probe.label)
+        attacked = bench.attack(probe, steps, probe.label, -1, epsilon, step_size)
+        after.append(bench.probabilities(attacked.image, attacked.box).argmax() == probe.label)
+    print(
+        f"\nNon-targeted, epsilon {epsilon}, step size {step_size}, K = {steps}, {len(probes)} test photos: "
+        f"accuracy {np.mean(before):.4f} before, {np.mean(after):.4f} after"
+    )
 
 
 def main() -> None:

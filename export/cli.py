@@ -9,13 +9,13 @@ import click
 
 CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensors"
 
-STEPS = click.IntRange(1, 50)
+A_STEP_COUNT = click.IntRange(1, 50)
 
 
 @click.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT, help="Default: the shipped one.")
-@click.option("--steps", multiple=True, type=STEPS, help="Numbers of unrolled steps, as in --steps 1 2 3 4 8.")
-@click.argument("more_steps", nargs=-1, type=STEPS, metavar="")
+@click.option("--steps", multiple=True, type=A_STEP_COUNT, help="Numbers of unrolled steps, as in --steps 1 2 3 4 8.")
+@click.argument("more_steps", nargs=-1, type=A_STEP_COUNT, metavar="")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
 @click.option("--detector", type=click.Choice(["short-range", "full-range"]), default="short-range", show_default=True)
 @click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
@@ -32,7 +32,7 @@ def export(
     from rich.table import Table
 
     from face_encryption.export.detector import DetectorFileError
-    from face_encryption.export.pipeline import export_artifacts, export_detector
+    from face_encryption.export.pipeline import STEPS, export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
     from face_encryption.training.model import CheckpointError
 
@@ -45,7 +45,7 @@ def export(
             out.mkdir(parents=True, exist_ok=True)
             console.print(f"wrote {export_detector(out, detector)}")
             return
-        chosen = sorted({*steps, *more_steps}) or [1, 2, 3, 4, 8]
+        chosen = sorted({*steps, *more_steps}) or STEPS
         with console.status("export") as status:
             checks = export_artifacts(checkpoint, out, chosen, detector, lambda what: status.update(what))
     except (CheckpointError, DetectorFileError, ParityError) as error:

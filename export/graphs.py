@@ -43,6 +43,13 @@ class Surrogate(nn.Module):
         """Cross-entropy of one image f32 [1, 3, N, N] in [0, 255] to a class, an i64 scalar."""
         return F.cross_entropy(self(image)[1], label[None])
 
+    def gradient(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradient of the loss by the image, and the loss, by plain autograd: the reference for `Attack`."""
+        with torch.enable_grad():
+            image = image.detach().requires_grad_()
+            loss = self.loss(image, label)
+            return torch.autograd.grad(loss, image)[0], loss.detach()
+
 
 class FaceRecognizer(nn.Module):
     """Face u8 [S, S, 3] -> embedding f32 [E] and class probabilities f32 [classes]."""

@@ -28,6 +28,7 @@ from face_encryption.training.model import Description, load_checkpoint
 FORMAT_VERSION = "1"
 WEIGHTS = "weights.bin"
 MODELS = Path(str(files("face_encryption.models")))
+STEPS = (1, 2, 3, 4, 8)
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon.
 DEFAULTS = {"epsilon": 8, "step_size": 2, "steps": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 
@@ -64,7 +65,7 @@ def _label(model: onnx.ModelProto, kind: str, metadata: dict[str, str]) -> None:
 def export_artifacts(
     checkpoint: Path,
     out: Path,
-    steps: Sequence[int] = (1, 2, 3, 4, 8),
+    steps: Sequence[int] = STEPS,
     detector: DetectorKind = "short-range",
     report: Callable[[str], None] = print,
 ) -> list[Check]:

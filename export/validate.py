@@ -65,13 +65,6 @@ class Validator:
         self.folder = folder
         self.checks: list[Check] = []
 
-    def gradient(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Return gradient and loss of the unfolded recognizer by plain autograd, sharing nothing with the export."""
-        with torch.enable_grad():
-            image = image.detach().requires_grad_()
-            loss = self.reference.loss(image, label)
-            return torch.autograd.grad(loss, image)[0], loss.detach()
-
     def session(self, name: str) -> ort.InferenceSession:
         """Check a graph's form and load it."""
         onnx.checker.check_model(str(self.folder / name))
@@ -97,7 +90,7 @@ class Validator:
     def attack_step(self, name: str) -> None:
         """Compare single steps, each from PyTorch's own perturbation."""
         session = self.session(name)
-        attack = Attack(self.gradient, self.reference.size, 1)
+        attack = Attack(self.reference.gradient, self.reference.size, 1)
         for side, direction, face, settings in self._cases():
             square = attack.square(face, settings["epsilon"])
             perturbation = torch.zeros(3, side, side)
@@ -123,7 +116,7 @@ class Validator:
     def attack(self, name: str, steps: int) -> None:
         """Compare what K steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
         session = self.session(name)
-        module = Attack(self.gradient, self.reference.size, steps)
+        module = Attack(self.reference.gradient, self.reference.size, steps)
         recognizer = FaceRecognizer(self.reference)
         for side, direction, face, settings in self._cases():
             got, losses = session.run(None, {"face": face.numpy(), **{k: v.numpy() for k, v in settings.items()}})

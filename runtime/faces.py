@@ -5,6 +5,7 @@ image. The arithmetic of the cut is simple on purpose: every client must cut the
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +70,15 @@ def detect(
         Face((float(x0), float(y0), float(x1), float(y1)), float(score), points)
         for (x0, y0, x1, y1), score, points in zip(boxes, scores, keypoints, strict=True)
     ]
+
+
+def largest_face(faces: Sequence[Face]) -> Face:
+    """Return the face with the largest box: the one that a photo of one person is about.
+
+    Raises:
+        ValueError: there is no face.
+    """
+    return max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
 
 
 def cut_square(

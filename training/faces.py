@@ -15,7 +15,7 @@ import onnxruntime as ort
 from PIL import Image, ImageOps
 from rich.progress import track
 
-from face_encryption.runtime.faces import Face, cut_square, detect
+from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
 
 # The cut that is kept is wider than the one that is trained on, so that rotation and shift find real pixels.
 CACHE_MARGIN = 0.5
@@ -98,11 +98,6 @@ class Teacher:
         return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
-def _main_face(faces: Sequence[Face]) -> Face:
-    """The largest face is the one that the photo is filed under."""
-    return max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
-
-
 def _cut(image: npt.NDArray[np.uint8], face: Face, size: int) -> npt.NDArray[np.uint8]:
     square, _ = cut_square(image, face.box, CACHE_MARGIN)
     return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR))
@@ -152,7 +147,7 @@ def _fill_cache(
         if not faces:
             skipped.append(f"{photo},no face")
             continue
-        face = _main_face(faces)
+        face = largest_face(faces)
         cuts.append(_cut(image, face, size))
         names.append(photo.split("/")[0])
         if model:

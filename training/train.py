@@ -115,7 +115,6 @@ class Trainer:
             weights = initial.state_dict()
             if before.classes != description.classes:
                 del weights["identities"]
-            del weights["neck.bias"]
             self.model.load_state_dict(weights, strict=False)
         self.model.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=config.weight_decay)
