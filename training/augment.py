@@ -1,49 +1,78 @@
-"""Random views of cached faces: rotation, flip, zoom, shift and light, one bilinear resampling a view."""
+"""Views of cached faces, one bilinear resampling each: the plain one, and random ones to train on."""
 
+import io
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from PIL import Image
 from torch import Tensor
 
-from face_encryption.training.faces import CACHE_MARGIN
+from face_encryption.training.faces import cut_scale
+from face_encryption.training.recipe import Recipe
 
 
-def cut_scale(margin: float) -> float:
-    """Return the edge of the square with `margin` on each side, as a part of the cached cut's edge."""
-    return (1 + 2 * margin) / (1 + 2 * CACHE_MARGIN)
+def plain_view(faces: Tensor, size: int, margin: float) -> Tensor:
+    """Cut the middle of cached faces u8 [B, C, C, 3] as float [B, 3, size, size] in [0, 1]."""
+    scale = torch.full((len(faces),), cut_scale(margin))
+    none = torch.zeros(len(faces))
+    return _resample(faces.permute(0, 3, 1, 2), size, cut_scale(margin), _affine(scale, none, none + 1, none[:, None]))
 
 
-def view(faces: Tensor, size: int, margin: float, generator: torch.Generator | None = None) -> Tensor:
-    """Cut the middle of cached faces, at random when a generator is given, as float [B, 3, size, size] in [0, 1].
+def random_view(faces: Tensor, size: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Cut cached faces as `plain_view` does, each changed at random within the recipe's limits.
 
-    `faces` is u8 [B, C, C, 3]. The random view is the original study's (rotation to 30 degrees, mirror image, zoom to
-    10 %) plus a shift to 5 % of the edge and brightness and contrast to 20 %, since detectors and cameras differ.
+    Turned, mirrored, zoomed and shifted, since detectors differ; lighter, darker, blurred and compressed, since cameras
+    and websites do.
     """
-    pixels = faces.permute(0, 3, 1, 2).float() / 255
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator) * 2 - 1
+
     batch = len(faces)
-    scale = torch.full((batch,), cut_scale(margin))
-    angle = torch.zeros(batch)
-    shift = torch.zeros(batch, 2)
-    mirror = torch.ones(batch)
-    if generator is not None:
+    scale = cut_scale(recipe.crop_margin) * (1 + recipe.zoom * uniform(batch))
+    # Most photos are nearly upright: a triangular distribution keeps the limit a limit, not the rule.
+    angle = math.radians(recipe.rotation) * (uniform(batch) + uniform(batch)) / 2
+    affine = _affine(scale, angle, torch.sign(uniform(batch)), recipe.shift * uniform(batch, 2))
+    damaged = degraded(faces.permute(0, 3, 1, 2), recipe.degrade, generator)
+    pixels = _resample(damaged, size, cut_scale(recipe.crop_margin), affine)
+    contrast = 1 + recipe.light * uniform(batch, 1, 1, 1)
+    return ((pixels - 0.5) * contrast + 0.5 + recipe.light * uniform(batch, 1, 1, 1)).clamp(0, 1)
 
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(*shape, generator=generator) * 2 - 1
 
-        scale = scale * (1 + 0.1 * uniform(batch))
-        # Most photos are nearly upright: a triangular distribution keeps 30 degrees as the limit, not as the rule.
-        angle = math.radians(15) * (uniform(batch) + uniform(batch))
-        shift = 0.05 * uniform(batch, 2)
-        mirror = torch.sign(uniform(batch))
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    theta = torch.stack(
-        [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)], 1
-    )
-    grid = F.affine_grid(theta, [batch, 3, size, size], align_corners=False)
-    pixels = F.grid_sample(pixels, grid, align_corners=False)
-    if generator is not None:
-        contrast = 1 + 0.2 * uniform(batch, 1, 1, 1)
-        brightness = 0.2 * uniform(batch, 1, 1, 1)
-        pixels = ((pixels - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
-    return pixels
+def degraded(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Blur or compress a random `share` of u8 [B, 3, C, C]: up to 3x smaller and back, or JPEG of quality 30 to 95."""
+    faces = faces.clone()
+    draws = torch.rand(len(faces), 3, generator=generator)
+    for number in (draws[:, 0] < share).nonzero()[:, 0].tolist():
+        amount = float(draws[number, 1])
+        if draws[number, 2] < 0.5:
+            file = io.BytesIO()
+            Image.fromarray(faces[number].permute(1, 2, 0).numpy()).save(file, "JPEG", quality=round(30 + 65 * amount))
+            faces[number] = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+        else:
+            edge = faces.shape[-1]
+            small = _resize(faces[number : number + 1].float(), round(edge * (1 + 2 * amount) / 3))
+            faces[number] = _resize(small, edge)[0].round().clamp(0, 255).to(torch.uint8)
+    return faces
+
+
+def _resize(pixels: Tensor, edge: int) -> Tensor:
+    return F.interpolate(pixels, (edge, edge), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _affine(scale: Tensor, angle: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
+    """Maps f32 [B, 2, 3] from the view to the cut, both in [-1, 1]."""
+    cos, sin, shift = torch.cos(angle) * scale, torch.sin(angle) * scale, shift.expand(-1, 2)
+    rows = [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)]
+    return torch.stack(rows, 1)
+
+
+def _resample(faces: Tensor, size: int, scale: float, affine: Tensor) -> Tensor:
+    pixels = faces.float() / 255
+    # Sampling by points would alias where the view is much coarser than the cut.
+    if (edge := round(size / scale)) * 1.25 < pixels.shape[-1]:
+        pixels = _resize(pixels, edge)
+    grid = F.affine_grid(affine, [len(faces), 3, size, size], align_corners=False)
+    return F.grid_sample(pixels, grid, align_corners=False)

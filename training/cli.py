@@ -1,45 +1,138 @@
-"""The command `face-encryption train`. PyTorch is imported when the command runs, not when its help is shown."""
+"""The commands `train`, `collect` and `evaluate recognizer`. PyTorch is imported when one runs, not for its help."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+DETECTOR = Path("artifacts/detector.onnx")
+
+_lists = (
+    click.option("--train-list", type=FILE, help="Photos to train on, a line each, relative to DATA."),
+    click.option("--test-list", type=FILE, help="Photos to test on. Without lists every fourth photo of a person."),
+    click.option("--pairs", type=FILE, help="Photos of people not to learn from, to set the thresholds on."),
+    click.option("--detector", type=FILE, default=DETECTOR, show_default=True, help="Exported detector."),
+    click.option(
+        "--cache", type=click.Path(path_type=Path), default="cache", show_default=True, help="Where cuts are kept."
+    ),
+)
+
+
+def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_lists):
+        command = option(command)
+    return command
 
 
 @click.command()
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--train-list", type=FILE, help="Photos to train on, a line each, relative to DATA.")
-@click.option("--test-list", type=FILE, help="Photos to test on. Without lists every fourth photo of a person.")
-@click.option("--pairs", type=FILE, help="Photos of people to leave out and to set the thresholds on.")
-@click.option("--detector", type=FILE, default="artifacts/detector.onnx", show_default=True, help="Exported detector.")
+@click.argument("data", type=FOLDER)
+@click.option("--recipe", default="distilled", show_default=True, help="distilled, study, or a TOML file like theirs.")
 @click.option("--teacher", type=FILE, help="A face recogniser (ONNX, aligned 112x112 RGB) to learn from.")
-@click.option("--teacher-weight", type=float, default=20.0, show_default=True, help="Weight of the teacher's loss.")
+@_with_lists
 @click.option("--init", type=FILE, help="A checkpoint to start from instead of random weights.")
+@click.option("--imagenet", type=FILE, help="torchvision's ResNet-18 weights (safetensors) to start from.")
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
-@click.option(
-    "--cache", type=click.Path(path_type=Path), default="cache", show_default=True, help="Where cuts are kept."
-)
-@click.option("--input-size", type=click.IntRange(32, 512), default=224, show_default=True, help="Pixels.")
-@click.option("--epochs", type=click.IntRange(1), default=25, show_default=True)
-@click.option("--batch", type=click.IntRange(2), default=64, show_default=True)
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
-@click.option("--weight-decay", type=float, default=0.05, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-def train(**options: Any) -> None:
-    """Train a recogniser on DATA, a folder that holds a folder of photos for each person.
+@click.option("--bf16", is_flag=True, help="Mixed precision, for processors that multiply bfloat16.")
+def train(recipe: str, **options: Any) -> None:
+    """Train a recogniser on DATA: a folder of photos for each person, CelebA, or CelebA-HQ's identity data set.
 
-    Run again after an interruption, it continues after the last finished epoch.
+    Run again after an interruption, it continues after the last finished epoch. Under `torchrun` it uses all devices.
     """
-    from face_encryption.training.faces import DataError
+    from face_encryption.training.data import DataError
+    from face_encryption.training.distill import TeacherError
     from face_encryption.training.model import CheckpointError
+    from face_encryption.training.recipe import RecipeError, load_recipe
     from face_encryption.training.train import Config
     from face_encryption.training.train import train as run
 
-    config = Config(**options)
-    click.echo("\n".join(f"{name:>15} {value}" for name, value in vars(config).items()))
     try:
+        config = Config(recipe=load_recipe(recipe), **options)
+        for name, value in config.summary().items():
+            for item in value if isinstance(value, tuple) else (value,):
+                click.echo(f"{name:>15} {item}")
         run(config)
-    except (DataError, CheckpointError) as error:
+    except (CheckpointError, DataError, RecipeError, TeacherError) as error:
         raise click.ClickException(str(error)) from None
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure what training or protecting achieved."""
+
+
+@evaluate.command()
+@click.argument("checkpoint", type=FILE)
+@click.argument("data", type=FOLDER)
+@_with_lists
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write identities.csv and a plot here.")
+@click.option("--worst", type=click.IntRange(0), default=5, show_default=True, help="How many identities to print.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def recognizer(
+    checkpoint: Path, data: Path, detector: Path, cache: Path, out: Path | None, worst: int, as_json: bool, **lists: Any
+) -> None:
+    """Measure a CHECKPOINT's accuracy on the test photos of DATA, and its verification of strangers.
+
+    The strangers are those of --pairs; without, the people of the test photos, whom it was trained on.
+    """
+    from face_encryption.training.data import DataError, list_data, read_list
+    from face_encryption.training.evaluate import evaluate as measure
+    from face_encryption.training.faces import cut_size, load_faces
+    from face_encryption.training.model import CheckpointError, load_checkpoint
+    from face_encryption.training.plots import plot_verification
+
+    try:
+        model, description = load_checkpoint(checkpoint)
+        size = cut_size(description.input_size, description.crop_margin)
+        photos = list_data(data, lists["train_list"], lists["test_list"]).test
+        test = load_faces(data, photos, detector, cache, size)
+        if unknown := sorted(set(test.names) - set(description.classes)):
+            raise DataError(f"{checkpoint} does not know {unknown[0]}, whom a test photo shows")
+        pairs = lists["pairs"]
+        strangers = load_faces(data, read_list(pairs, data), detector, cache, size) if pairs else test
+    except (CheckpointError, DataError) as error:
+        raise click.ClickException(str(error)) from None
+    report = measure(model, description, test, strangers)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        report.write(out / "identities.csv")
+        plot_verification(report.same, report.impostor, report.thresholds, out / "verification.png")
+    if as_json:
+        facts = ("accuracy", "identities", "rates", "thresholds")
+        click.echo(json.dumps({name: getattr(report, name) for name in facts}))
+        return
+    click.echo(f"accuracy {report.accuracy:.4f} on {len(test.names)} faces of {len(report.identities)} identities")
+    for rate, share in report.rates.items():
+        click.echo(f"verification at FAR {float(rate):.1%}: TAR {share:.4f}, threshold {report.thresholds[rate]:.4f}")
+    for name, count, right, instead in report.identities[:worst]:
+        click.echo(f"{name}: {right} of {count}" + (f", mostly taken for {instead}" if instead else ""))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="SOURCE...")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default="people", show_default=True, help="The data set."
+)
+@click.option("--frames", type=click.IntRange(4), default=40, show_default=True, help="Pictures to keep at most.")
+@click.option("--detector", type=FILE, default=DETECTOR, show_default=True, help="Exported detector.")
+def collect(name: str, sources: tuple[Path, ...], out: Path, frames: int, detector: Path) -> None:
+    """Make an identity NAME to train on from photos, folders or videos that show one person.
+
+    Frames are taken uniformly, the face is cut out, near-duplicates are dropped; three in four go to OUT/train/NAME,
+    the rest to OUT/test/NAME. OUT/NAME.png shows all of them: look at it.
+    """
+    from face_encryption.training.collect import collect as run
+    from face_encryption.training.data import DataError
+
+    try:
+        found = run(name, sources, out, detector, frames)
+    except DataError as error:
+        raise click.ClickException(str(error)) from None
+    for reason, count in found.skipped.items():
+        click.echo(f"skipped {count}: {reason}", err=True)
+    click.echo(f"{name}: {found.train} to train on and {found.test} to test on; look at {found.sheet}")

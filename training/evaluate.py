@@ -1,42 +1,51 @@
-"""How good a recognizer is: accuracy on a test list, and verification thresholds on pairs of strangers."""
+"""How good a recognizer is: accuracy on a test list, and verification on pairs of people nobody learned from."""
 
+import csv
 import math
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from face_encryption.training.augment import view
+from face_encryption.training.augment import plain_view
 from face_encryption.training.faces import FaceSet
 from face_encryption.training.model import Description, Recognizer
 
 
 def normalise(image: Tensor, description: Description) -> Tensor:
     """Turn float [B, 3, N, N] in [0, 1] into what the recognizer takes."""
-    mean = torch.tensor(description.mean).view(3, 1, 1)
-    std = torch.tensor(description.std).view(3, 1, 1)
+    mean = torch.tensor(description.mean, device=image.device).view(3, 1, 1)
+    std = torch.tensor(description.std, device=image.device).view(3, 1, 1)
     return (image - mean) / std
 
 
 def outputs(model: Recognizer, faces: FaceSet, description: Description) -> tuple[Tensor, Tensor]:
     """Embed and classify every face of a set, unaugmented: [M, 512] and [M, classes]."""
     model.eval()
+    device = next(model.parameters()).device
     with torch.no_grad():
-        parts = [model(normalise(batch, description)) for batch in _batches(faces, description)]
-    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+        parts = [model(normalise(batch.to(device), description)) for batch in _batches(faces, description)]
+    return torch.cat([part[0] for part in parts]).cpu(), torch.cat([part[1] for part in parts]).cpu()
 
 
 def _batches(faces: FaceSet, description: Description) -> Iterator[Tensor]:
     for start in range(0, len(faces.faces), 64):
         batch = torch.from_numpy(faces.faces[start : start + 64].copy())
-        yield view(batch, description.input_size, description.crop_margin)
+        yield plain_view(batch, description.input_size, description.crop_margin)
 
 
 def accuracy(model: Recognizer, faces: FaceSet, description: Description) -> float:
     """Top-1 accuracy in [0, 1] over faces of known identities."""
-    logits = outputs(model, faces, description)[1]
-    labels = torch.tensor([description.classes.index(name) for name in faces.names])
-    return float((logits.argmax(1) == labels).float().mean())
+    answers = answered(model, faces, description)
+    return sum(answer == name for answer, name in zip(answers, faces.names, strict=True)) / len(answers)
+
+
+def answered(model: Recognizer, faces: FaceSet, description: Description) -> list[str]:
+    """Name the identity that the recognizer sees in each face."""
+    return [description.classes[i] for i in outputs(model, faces, description)[1].argmax(1).tolist()]
 
 
 def similarities(model: Recognizer, faces: FaceSet, description: Description) -> tuple[Tensor, Tensor]:
@@ -54,3 +63,50 @@ def thresholds(impostor: Tensor, rates: tuple[float, ...] = (0.01, 0.001)) -> di
     """Map each false accept rate to the similarity that this part of the impostor pairs reaches."""
     ordered = impostor.sort(descending=True).values
     return {str(rate): round(float(ordered[max(math.ceil(rate * len(ordered)) - 1, 0)]), 4) for rate in rates}
+
+
+def true_accept_rate(same: Tensor, threshold: float) -> float:
+    """Return the share of pairs of one person, by their similarities, that reach a threshold."""
+    return float((same >= threshold).float().mean())
+
+
+@dataclass
+class Report:
+    """What `evaluate recognizer` found.
+
+    `identities` holds for each identity its name, the number of its faces, how many were recognised, and for whom the
+    others were taken most often; the worst come first. `rates` maps a false accept rate to the true accept rate.
+    """
+
+    accuracy: float
+    identities: list[tuple[str, int, int, str]]
+    rates: dict[str, float]
+    thresholds: dict[str, float]
+    same: Tensor
+    impostor: Tensor
+
+    def write(self, path: Path) -> None:
+        """Write the identities as CSV."""
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["identity", "faces", "recognised", "mostly taken for"])
+            writer.writerows(self.identities)
+
+
+def evaluate(model: Recognizer, description: Description, test: FaceSet, strangers: FaceSet) -> Report:
+    """Measure accuracy on faces of known identities, and verification on all pairs of strangers' faces."""
+    answers = answered(model, test, description)
+    right = Counter(name for name, answer in zip(test.names, answers, strict=True) if name == answer)
+    wrong: dict[str, Counter[str]] = {name: Counter() for name in test.names}
+    for name, answer in zip(test.names, answers, strict=True):
+        if name != answer:
+            wrong[name][answer] += 1
+    rows = [
+        (name, count, right[name], wrong[name].most_common(1)[0][0] if wrong[name] else "")
+        for name, count in Counter(test.names).items()
+    ]
+    rows.sort(key=lambda row: (row[2] / row[1], -row[1], row[0]))
+    same, impostor = similarities(model, strangers, description)
+    found = thresholds(impostor)
+    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in found.items()}
+    return Report(sum(right.values()) / len(answers), rows, rates, found, same, impostor)

@@ -1,12 +1,10 @@
-"""Photos -> faces: list a folder of identities, find each face once, cut it out, and keep the cuts on disk.
+"""Photos -> faces: find each face once, cut it out, let a teacher see it, and keep the result on disk."""
 
-A data set is a folder per identity (`root/NAME/photo.jpg`). Lists name photos relative to the root, one a line.
-"""
-
+import csv
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +14,23 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
+from face_encryption.training.data import DataError, Photo
+from face_encryption.training.distill import Teacher, align
 
 # The cut that is kept is wider than the one that is trained on, so that rotation and shift find real pixels.
 CACHE_MARGIN = 0.5
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-# Where face recognizers for 112x112 pixels expect the eyes, nose tip and mouth centre (ArcFace's template).
-TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [56.1396, 92.2848]])
+# A second face of at least this part of the first one's area leaves open whom a photo shows.
+RIVAL = 0.9
 
 
-class DataError(ValueError):
-    """A data set that cannot be used: a missing folder or list, a list naming a missing file, no faces."""
+def cut_scale(margin: float) -> float:
+    """Return the edge of the square with `margin` on each side, as a part of the cached cut's edge."""
+    return (1 + 2 * margin) / (1 + 2 * CACHE_MARGIN)
+
+
+def cut_size(input_size: int, margin: float) -> int:
+    """Return the edge in pixels of cached cuts in which a recognizer's input keeps its resolution."""
+    return round(input_size / cut_scale(margin))
 
 
 @dataclass
@@ -37,85 +42,72 @@ class FaceSet:
     teacher: npt.NDArray[np.float32] | None = None
 
 
-def list_photos(root: Path) -> list[str]:
-    """List every photo of a folder-per-identity data set, relative to `root`, sorted. Raises `DataError`."""
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; it should hold a folder of photos for each identity")
-    photos = sorted(
-        p.relative_to(root).as_posix() for p in root.glob("*/*") if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES
-    )
-    if not photos:
-        raise DataError(f"{root}: no photos in its subfolders; it should hold a folder of photos for each identity")
-    return photos
-
-
-def read_list(path: Path, root: Path) -> list[str]:
-    """Read a list of photos, each of which must exist below `root`. Raises `DataError` naming the first bad line."""
+def read_photo(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a photo upright as u8 [H, W, 3], RGB. Raises `DataError`."""
     try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the list ({error.strerror})") from None
-    photos = [line.strip() for line in lines if line.strip()]
-    if not photos:
-        raise DataError(f"{path}: the list is empty")
-    for number, photo in enumerate(photos, 1):
-        if "/" not in photo or not (root / photo).is_file():
-            raise DataError(f"{path}:{number}: no photo {photo} below {root}")
-    return photos
+        with Image.open(path) as file:
+            return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"unreadable: {error}") from None
 
 
-def align(image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32]) -> Image.Image:
-    """Warp a face to the 112x112 template by the least-squares similarity transform of eyes, nose and mouth centre.
+def main_face(detector: ort.InferenceSession, image: npt.NDArray[np.uint8], *, alone: bool) -> Face:
+    """Find the face that a photo is about, the largest; `alone` when no other may be nearly as large.
 
-    `image` is u8 [H, W, 3]; `keypoints` f32 [6, 2] are the detector's, in pixels.
+    Raises `DataError` when there is none, or a rival.
     """
-    source = keypoints[[0, 1, 2, 3]].astype(np.float64)  # the subject's right eye is on the picture's left
-    rows = [[x, -y, 1, 0] for x, y in TEMPLATE] + [[y, x, 0, 1] for x, y in TEMPLATE]
-    # Pillow wants the map from output to input, so solve for that one directly.
-    a, b, tx, ty = np.linalg.lstsq(np.array(rows), np.concatenate([source[:, 0], source[:, 1]]), rcond=None)[0]
-    warp = (a, -b, tx, b, a, ty)
-    return Image.fromarray(image).transform((112, 112), Image.Transform.AFFINE, warp, Image.Resampling.BILINEAR)
+    faces = detect(detector, image)
+    if not faces:
+        raise DataError("no face")
+    face = largest_face(faces)
+    rivals = [other for other in faces if other is not face and _area(other) >= RIVAL * _area(face)]
+    if alone and rivals:
+        raise DataError("two faces of equal size")
+    return face
 
 
-class Teacher:
-    """A face recognizer given as ONNX that takes aligned RGB faces [1, 3, 112, 112] in 0..255, such as SFace."""
-
-    def __init__(self, path: Path) -> None:
-        """Load the model. Raises `DataError` when it is missing or takes another input size."""
-        if not path.is_file():
-            raise DataError(f"{path}: no such teacher model")
-        self.session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0]
-        if list(self.input.shape[1:]) != [3, 112, 112]:
-            raise DataError(f"{path}: the teacher takes {self.input.shape}, not [1, 3, 112, 112]")
-
-    def embed(self, face: Image.Image) -> npt.NDArray[np.float32]:
-        """Embed an aligned face and its mirror image; returns their mean, f32 [D], of unit norm."""
-        total = 0
-        for view in (face, ImageOps.mirror(face)):
-            pixels = np.asarray(view, np.float32).transpose(2, 0, 1)[None]
-            total = total + self.session.run(None, {self.input.name: pixels})[0][0]
-        return np.asarray(total / np.linalg.norm(total), np.float32)
+def _area(face: Face) -> float:
+    x0, y0, x1, y1 = face.box
+    return (x1 - x0) * (y1 - y0)
 
 
-def _cut(image: npt.NDArray[np.uint8], face: Face, size: int) -> npt.NDArray[np.uint8]:
+def cut_face(image: npt.NDArray[np.uint8], face: Face, size: int) -> npt.NDArray[np.uint8]:
+    """Cut a face with `CACHE_MARGIN` on each side of its box, as u8 [size, size, 3]."""
     square, _ = cut_square(image, face.box, CACHE_MARGIN)
     return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR))
 
 
+def open_detector(path: Path) -> ort.InferenceSession:
+    """Open an exported detector. Raises `DataError`."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception:  # onnxruntime's errors have no common type
+        raise DataError(f"{path}: no detector; make it with: face-encryption export --detector-only") from None
+
+
 def load_faces(
-    root: Path, photos: Sequence[str], detector: Path, cache: Path, size: int, teacher: Path | None = None
+    root: Path,
+    photos: Sequence[Photo],
+    detector: Path,
+    cache: Path,
+    size: int,
+    teacher: Path | None = None,
+    *,
+    alone: bool = False,
 ) -> FaceSet:
     """Find, cut and cache the main face of each photo.
 
-    `size` is the edge in pixels of the kept cuts, which reach `CACHE_MARGIN` beyond the box. Photos that are unreadable
-    or show no face are left out and written, with the reason, to `skipped.csv` in the cache folder.
-    Raises `DataError` when no face is left.
+    `size` is the edge in pixels of the kept cuts. Photos that are unreadable or show no face, or with `alone` two of
+    about the same size, are left out and written, with the reason, to `skipped.csv` in the cache folder.
+    Raises `DataError` when no face is left, and `TeacherError`.
     """
-    recipe = [str(root.resolve()), *photos, size, CACHE_MARGIN, _digest(detector), teacher and _digest(teacher)]
-    folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+    facts = [str(root.resolve()), [asdict(photo) for photo in photos], size, CACHE_MARGIN, alone]
+    key = json.dumps([*facts, _digest(detector), teacher and _digest(teacher)])
+    folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
     if not (folder / "names.json").exists():
-        _fill_cache(folder, root, photos, detector, size, teacher)
+        _fill_cache(folder, root, photos, open_detector(detector), size, Teacher(teacher) if teacher else None, alone)
     embeddings = np.load(folder / "teacher.npy") if teacher else None
     names = json.loads((folder / "names.json").read_text())
     return FaceSet(np.load(folder / "faces.npy", mmap_mode="c"), names, embeddings)
@@ -129,36 +121,36 @@ def _digest(path: Path) -> str:
 
 
 def _fill_cache(
-    folder: Path, root: Path, photos: Sequence[str], detector: Path, size: int, teacher: Path | None
+    folder: Path,
+    root: Path,
+    photos: Sequence[Photo],
+    detector: ort.InferenceSession,
+    size: int,
+    teacher: Teacher | None,
+    alone: bool,
 ) -> None:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(detector), options, providers=["CPUExecutionProvider"])
-    model = Teacher(teacher) if teacher else None
     cuts, names, embeddings, skipped = [], [], [], []
     for photo in track(photos, f"cutting {len(photos)} faces"):
         try:
-            with Image.open(root / photo) as file:
-                image = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            skipped.append(f"{photo},unreadable: {error}")
+            image = read_photo(root / photo.path)
+            face = main_face(detector, image, alone=alone)
+        except DataError as error:
+            skipped.append((photo.path, str(error)))
             continue
-        faces = detect(session, image)
-        if not faces:
-            skipped.append(f"{photo},no face")
-            continue
-        face = largest_face(faces)
-        cuts.append(_cut(image, face, size))
-        names.append(photo.split("/")[0])
-        if model:
-            embeddings.append(model.embed(align(image, face.keypoints)))
+        cuts.append(cut_face(image, face, size))
+        names.append(photo.name)
+        if teacher:
+            embeddings.append(teacher.embed(align(image, face.keypoints)))
     if not cuts:
         raise DataError(f"{root}: no face found in any of the {len(photos)} photos")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "skipped.csv").write_text("\n".join(["photo,reason", *skipped]) + "\n")
+    with (folder / "skipped.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("photo", "reason"), *skipped])
     np.save(folder / "faces.npy", np.stack(cuts))
     if embeddings:
         np.save(folder / "teacher.npy", np.stack(embeddings))
     # The names come last: their presence says that the folder is whole.
-    (folder / "names.json").write_text(json.dumps(names))
+    partial = folder / "names.json.partial"
+    partial.write_text(json.dumps(names))
+    partial.replace(folder / "names.json")
     print(f"{len(cuts)} faces cut, {len(skipped)} photos skipped (see {folder / 'skipped.csv'})")

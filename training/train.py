@@ -1,243 +1,310 @@
-"""Train a recognizer on a folder-per-identity data set.
+"""Train a recognizer on a folder-per-identity data set, on one device or, under `torchrun`, on several.
 
-The checkpoint in `models/` was made by the commands in `models/README.md`.
+    face-encryption export --detector-only
+    face-encryption train LFW --teacher sface.onnx
+
+The checkpoint in `models/` was made by the command in `models/README.md`, in the minutes that stand there.
 """
 
 import csv
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from accelerate import Accelerator
+from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
-from face_encryption.training.augment import cut_scale, view
-from face_encryption.training.evaluate import accuracy, normalise, similarities, thresholds
-from face_encryption.training.faces import DataError, FaceSet, list_photos, load_faces, read_list
-from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+from face_encryption.training.augment import random_view
+from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
+from face_encryption.training.distill import cosine_loss, relational_loss
+from face_encryption.training.evaluate import accuracy, normalise, similarities, thresholds, true_accept_rate
+from face_encryption.training.faces import FaceSet, cut_size, load_faces
+from face_encryption.training.model import Description, Recognizer, load_backbone, load_checkpoint, save_checkpoint
+from face_encryption.training.plots import plot_history
+from face_encryption.training.recipe import Phase, Recipe
 
 
 @dataclass
 class Config:
-    """Everything that decides a training run; printed at its start and kept in the checkpoint as its recipe.
+    """A run's recipe, data and places.
 
     `pairs` lists photos of people ("probe gallery" a line) who are kept out of training and on whom the thresholds are
-    set. With a `teacher` every photo below `data` that is in no test list and of no such person is embedded by it, and
-    the recognizer learns to agree (knowledge distillation, arXiv:1503.02531). `teacher_weight` weighs that loss.
+    set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
+    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights.
     """
 
     data: Path
+    recipe: Recipe
     train_list: Path | None = None
     test_list: Path | None = None
     pairs: Path | None = None
     detector: Path = Path("artifacts/detector.onnx")
     teacher: Path | None = None
-    teacher_weight: float = 20.0
     init: Path | None = None
+    imagenet: Path | None = None
     out: Path = Path("runs/recognizer.safetensors")
     cache: Path = Path("cache")
-    input_size: int = 224
-    epochs: int = 25
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
     seed: int = 0
+    bf16: bool = False
 
-
-def split_identities(photos: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split a data set without lists: of each identity, every fourth photo is for the test, at least one trains."""
-    train: list[str] = []
-    test: list[str] = []
-    seen: dict[str, int] = {}
-    for photo in photos:
-        name = photo.split("/")[0]
-        seen[name] = seen.get(name, 0) + 1
-        (test if seen[name] % 4 == 0 else train).append(photo)
-    return train, test
+    def summary(self) -> dict[str, Any]:
+        """Return all that decides the result as JSON types, with file names in place of paths."""
+        elsewhere = ("out", "cache", "recipe")
+        chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
+        return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
 
 
 @dataclass
 class Data:
-    """The sets of faces of a run: `extra` has faces for the teacher alone, `strangers` are of nobody trained on."""
+    """The sets of faces of a run: `validation` chooses the checkpoint, `test` is read once, at the end.
+
+    `extra` has faces for the teacher alone, `strangers` are of people nobody learned from.
+    """
 
     train: FaceSet
-    test: FaceSet
+    validation: FaceSet | None
+    test: FaceSet | None
     extra: FaceSet | None
     strangers: FaceSet | None
 
 
-def load_data(config: Config, margin: float) -> Data:
-    """Cut and cache all faces that a run needs. Raises `DataError`."""
-    photos = list_photos(config.data)
-    train, test = split_identities(photos)
-    if config.train_list and config.test_list:
-        train, test = read_list(config.train_list, config.data), read_list(config.test_list, config.data)
-    strangers: list[str] = []
-    if config.pairs:
-        strangers = sorted({photo for line in config.pairs.read_text().splitlines() for photo in line.split()})
-    size = round(config.input_size / cut_scale(margin))
+def load_data(config: Config) -> Data:
+    """Cut and cache all faces that a run needs. Raises `DataError` or `TeacherError`."""
+    recipe = config.recipe
+    if recipe.taught and not config.teacher:
+        raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
+    photos = list_data(config.data, config.train_list, config.test_list)
+    strangers = read_list(config.pairs, config.data) if config.pairs else []
+    listed = {photo.name for photo in [*photos.train, *photos.test]}
+    if both := sorted(listed & {photo.name for photo in strangers}):
+        raise DataError(f"{config.pairs}: shows {both[0]}, who is trained on; the pairs must be of other people")
+    listed |= {photo.name for photo in strangers}
+    train, validation = split_validation(photos.train)
+    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
+    size = cut_size(recipe.input_size, recipe.crop_margin)
 
-    def load(photos: Sequence[str], teacher: Path | None = None) -> FaceSet:
-        return load_faces(config.data, photos, config.detector, config.cache, size, teacher)
+    def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
+        # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
+        teacher = config.teacher if learn and recipe.taught else None
+        faces = (config.data, photos, config.detector, config.cache, size, teacher)
+        return load_faces(*faces, alone=learn) if photos else None
 
-    known = {photo.split("/")[0] for photo in [*train, *test, *strangers]}
-    extra = [photo for photo in photos if photo.split("/")[0] not in known] if config.teacher else []
-    return Data(
-        load(train, config.teacher),
-        load(test),
-        load(extra, config.teacher) if extra else None,
-        load(strangers) if strangers else None,
-    )
+    learned = load(train, learn=True)
+    assert learned is not None
+    return Data(learned, load(validation), load(photos.test), load(extra, learn=True), load(strangers))
 
 
-def learning_rates(config: Config, steps: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
     """Return the rate of every step: a linear rise over 5 % of them, then half a cosine down to zero."""
     step = np.arange(steps)
     rise = np.minimum(1, (step + 1) / max(1, 0.05 * steps))
-    return np.asarray(config.learning_rate * rise * 0.5 * (1 + np.cos(np.pi * step / steps)))
+    return np.asarray(peak * rise * 0.5 * (1 + np.cos(np.pi * step / steps)))
 
 
 class Trainer:
     """The state of a run and its loop; `fit` continues where an interrupted run of the same configuration stopped."""
 
-    def __init__(self, config: Config, data: Data, description: Description) -> None:
-        """Build the recognizer, from `config.init` when given, and its optimiser."""
+    def __init__(self, config: Config, data: Data, description: Description, accelerator: Accelerator) -> None:
+        """Build the recognizer, from given weights where there are some. Raises `CheckpointError`."""
         torch.manual_seed(config.seed)
-        self.config, self.data, self.description = config, data, description
-        self.model = Recognizer(len(description.classes))
-        if config.init:
-            initial, before = load_checkpoint(config.init)
-            weights = initial.state_dict()
-            if before.classes != description.classes:
-                del weights["identities"]
-            self.model.load_state_dict(weights, strict=False)
-        self.model.to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=config.weight_decay)
+        self.config, self.data, self.description, self.accelerator = config, data, description, accelerator
         sets = [data.train, *([data.extra] if data.extra else [])]
         self.faces = [torch.from_numpy(np.asarray(faces.faces)) for faces in sets]
         index = {name: number for number, name in enumerate(description.classes)}
         self.labels = torch.tensor([index.get(name, -1) for faces in sets for name in faces.names])
         embeddings = [faces.teacher for faces in sets if faces.teacher is not None]
-        self.targets = torch.from_numpy(np.concatenate(embeddings)) if embeddings else None
-        self.epoch = 0
+        self.bank = torch.from_numpy(np.concatenate(embeddings)) if embeddings else None
+        self.recognizer = self._initial().to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
+        self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
+        self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
+        self.best: dict[str, Tensor] = {}
         self.state_path = config.out.with_suffix(".resume.pt")
 
-    def loss(self, picked: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _initial(self) -> Recognizer:
+        classes = self.description.classes
+        model = Recognizer(len(classes))
+        if self.config.imagenet:
+            load_backbone(self.config.imagenet, model)
+        if self.config.init:
+            initial, before = load_checkpoint(self.config.init)
+            weights = initial.state_dict()
+            if before.classes != classes:
+                del weights["identities"]
+            model.load_state_dict(weights, strict=False)
+        elif self.bank is not None:
+            # Where the teacher sees an identity is where the recognizer will learn to see it.
+            with torch.no_grad():
+                for number in range(len(classes)):
+                    mean = self.bank[self.labels == number].mean(0)
+                    model.identities[number] = F.pad(mean, (0, model.identities.shape[1] - len(mean)))
+        return model
+
+    def loss(self, picked: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the loss of a random view of the picked faces, and the share of known ones that were recognised."""
         first = len(self.faces[0])
-        batch = torch.stack([self.faces[0][i] if i < first else self.faces[1][i - first] for i in picked.tolist()])
-        image = normalise(
-            view(batch, self.description.input_size, self.description.crop_margin, generator), self.description
-        )
-        embedding, logits = self.model(image.contiguous(memory_format=torch.channels_last))
-        labels = self.labels[picked]
+        faces = torch.stack([self.faces[0][i] if i < first else self.faces[1][i - first] for i in picked.tolist()])
+        device = self.accelerator.device
+        view = random_view(faces, phase.input_size, self.config.recipe, generator)
+        image = normalise(view, self.description).to(device, memory_format=torch.channels_last)
+        embedding, logits = self.model(image)
+        labels = self.labels[picked].to(device)
         known = labels >= 0
-        loss = F.cross_entropy(logits, labels, ignore_index=-1) if known.any() else logits.sum() * 0
-        if self.targets is not None:
-            # Padding with zeros keeps the teacher's angles: the 512-d similarity learns to equal the teacher's.
-            target = F.pad(self.targets[picked], (0, embedding.shape[1] - self.targets.shape[1]))
-            loss = loss + self.config.teacher_weight * (1 - (embedding * target).sum(1)).mean()
+        loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
+        if phase.identity and known.any():
+            loss = loss + phase.identity * F.cross_entropy(logits, labels, ignore_index=-1)
+        if phase.taught and self.bank is not None:
+            target = self.bank[picked].to(device)
+            loss = loss + phase.cosine * cosine_loss(embedding, target)
+            loss = loss + phase.relational * relational_loss(embedding, target, self.bank.to(device))
         return loss, (logits.argmax(1)[known] == labels[known]).float().sum() / known.sum().clamp(min=1)
 
     def fit(self) -> None:
-        """Train to the last epoch, saving the state and a line of history after each."""
-        config = self.config
-        batches = len(self.labels) // config.batch or 1
-        rates = learning_rates(config, config.epochs * batches)
+        """Train to the last epoch, saving the state and a line of history after each; keep the best one's weights."""
         self.resume()
-        with Progress() as progress:
-            task = progress.add_task("training", total=len(rates), completed=self.epoch * batches)
-            while self.epoch < config.epochs:
-                # Seeding by epoch makes a resumed run draw the views that an uninterrupted one would have drawn.
-                generator = torch.Generator().manual_seed(config.seed * 100_003 + self.epoch)
-                order = torch.randperm(len(self.labels), generator=generator)
-                self.model.train()
-                losses, hits, start = [], [], time.perf_counter()
-                for number in range(batches):
-                    for group in self.optimiser.param_groups:
-                        group["lr"] = float(rates[self.epoch * batches + number])
-                    picked = order[number * config.batch : (number + 1) * config.batch]
-                    loss, hit = self.loss(picked, generator)
-                    self.optimiser.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    self.optimiser.step()
-                    losses.append(loss.item())
-                    hits.append(hit.item())
-                    progress.update(task, advance=1, description=f"epoch {self.epoch + 1} loss {losses[-1]:.3f}")
-                self.epoch += 1
-                self.record(float(np.mean(losses)), float(np.mean(hits)), time.perf_counter() - start)
-                self.save_state()
+        recipe, before = self.config.recipe, 0
+        # Work grows with the pixels of an epoch, so these make the remaining time right across phases.
+        work = [phase.input_size**2 * self._batches(phase) for phase in recipe.phases for _ in range(phase.epochs)]
+        with Progress(disable=not self.accelerator.is_main_process) as progress:
+            task = progress.add_task("training", total=sum(work), completed=sum(work[: self.epoch]))
 
-    def record(self, loss: float, train_accuracy: float, seconds: float) -> None:
-        """Append the epoch to the history CSV beside the checkpoint, with the accuracy on the test list.
+            def advance(loss: float) -> None:
+                progress.update(
+                    task, advance=phase.input_size**2, description=f"epoch {self.epoch + 1} loss {loss:.3f}"
+                )
 
-        The test list chooses nothing: the recipe's last epoch is the result.
-        """
-        path = self.config.out.with_suffix(".csv")
+            for phase in recipe.phases:
+                steps = self._batches(phase)
+                rates = learning_rates(phase.learning_rate, phase.epochs * steps).reshape(phase.epochs, steps)
+                for number in range(max(self.epoch - before, 0), phase.epochs):
+                    start = time.perf_counter()
+                    loss, hits = self._train_epoch(phase, rates[number], advance)
+                    self.epoch += 1
+                    self.seconds += time.perf_counter() - start
+                    self._record(loss, hits, time.perf_counter() - start)
+                    self.save_state()
+                before += phase.epochs
+        if self.best:
+            self.recognizer.load_state_dict(self.best)
+
+    def _pool(self, phase: Phase) -> Tensor:
+        return torch.arange(len(self.labels)) if phase.taught else (self.labels >= 0).nonzero()[:, 0]
+
+    def _batches(self, phase: Phase) -> int:
+        return max(1, len(self._pool(phase)) // self.config.recipe.batch)
+
+    def _train_epoch(
+        self, phase: Phase, rates: NDArray[np.float64], advance: Callable[[float], None]
+    ) -> tuple[float, float]:
+        """Go once through a phase's faces; returns the mean loss and the share of known faces recognised."""
+        # Seeding by epoch makes a resumed run draw the views that an uninterrupted one would have drawn.
+        seed, rank = self.config.seed * 100_003 + self.epoch, self.accelerator.process_index
+        order = torch.Generator().manual_seed(seed)
+        views = torch.Generator().manual_seed(seed + rank * 1_000_003)
+        pool, size = self._pool(phase), self.config.recipe.batch
+        pool = pool[torch.randperm(len(pool), generator=order)]
+        self.model.train()
+        sums = torch.zeros(2, device=self.accelerator.device)
+        for step, rate in enumerate(rates):
+            for group in self.optimiser.param_groups:
+                group["lr"] = float(rate)
+            batch = pool[step * size : (step + 1) * size]
+            loss, hit = self.loss(batch[rank :: self.accelerator.num_processes], phase, views)
+            self.optimiser.zero_grad()
+            self.accelerator.backward(loss)
+            self.optimiser.step()
+            sums += torch.stack([loss.detach(), hit])
+            advance(loss.item())
+        mean = self.accelerator.reduce(sums, "mean") / len(rates)
+        return float(mean[0]), float(mean[1])
+
+    def _record(self, loss: float, train_accuracy: float, seconds: float) -> None:
+        """Append the epoch to the history CSV beside the checkpoint and draw it; remember the best epoch's weights."""
+        held = self.data.validation
+        validation = accuracy(self.recognizer, held, self.description) if held else None
+        if validation is None or validation >= self.best_accuracy:
+            self.best_accuracy = validation or 0.0
+            self.best = {key: value.detach().clone() for key, value in self.recognizer.state_dict().items()}
+        if not self.accelerator.is_main_process:
+            return
         row = {
             "epoch": self.epoch,
             "loss": round(loss, 4),
             "train_accuracy": round(train_accuracy, 4),
-            "test_accuracy": round(accuracy(self.model, self.data.test, self.description), 4),
+            "validation_accuracy": "" if validation is None else round(validation, 4),
             "seconds": round(seconds, 1),
         }
+        path = self.config.out.with_suffix(".csv")
         new = self.epoch == 1 or not path.exists()
         with path.open("w" if new else "a", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             if new:
                 writer.writeheader()
             writer.writerow(row)
+        plot_history(path)
         print(row)
 
     def save_state(self) -> None:
         """Keep all that a killed run needs to go on, whole or not at all."""
+        if not self.accelerator.is_main_process:
+            return
         partial = self.state_path.with_name(self.state_path.name + ".partial")
         state = {
-            "model": self.model.state_dict(),
+            "config": json.dumps(self.config.summary()),
+            "model": self.recognizer.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "epoch": self.epoch,
-            "config": recipe(self.config),
+            **{name: getattr(self, name) for name in ("epoch", "seconds", "best_accuracy", "best")},
         }
         torch.save(state, partial)
         partial.replace(self.state_path)
 
     def resume(self) -> None:
         """Load the state of an interrupted run, if there is one of this very configuration."""
-        if self.state_path.exists():
-            state = torch.load(self.state_path, weights_only=True)
-            if state["config"] == recipe(self.config):
-                self.model.load_state_dict(state["model"])
-                self.optimiser.load_state_dict(state["optimiser"])
-                self.epoch = state["epoch"]
-                print(f"continuing after epoch {self.epoch}")
-
-
-def recipe(config: Config) -> str:
-    """Describe a configuration in one line of JSON, with file names in place of paths."""
-    return json.dumps({k: v.name if isinstance(v, Path) else v for k, v in vars(config).items()})
+        if not self.state_path.exists():
+            return
+        state = torch.load(self.state_path, weights_only=True, map_location=self.accelerator.device)
+        if state.pop("config") != json.dumps(self.config.summary()):
+            return
+        self.recognizer.load_state_dict(state.pop("model"))
+        self.optimiser.load_state_dict(state.pop("optimiser"))
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.accelerator.print(f"continuing after epoch {self.epoch}")
 
 
 def train(config: Config) -> Description:
-    """Train a recognizer and write its checkpoint to `config.out`; returns the description that it holds."""
+    """Train a recognizer and write its checkpoint to `config.out`; returns the description that it holds.
+
+    Raises `DataError`, `TeacherError` or `CheckpointError`.
+    """
+    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
     config.out.parent.mkdir(parents=True, exist_ok=True)
-    description = Description([], config.input_size, recipe=recipe(config), training_data=config.data.name)
-    data = load_data(config, description.crop_margin)
-    description.classes = sorted(set(data.train.names))
-    strangers = sorted(set(data.test.names) - set(description.classes))
-    if strangers:
-        raise DataError(f"the test list has {strangers[0]}, who is not in the training list")
-    trainer = Trainer(config, data, description)
+    with accelerator.main_process_first():
+        data = load_data(config)
+    recipe = config.recipe
+    description = Description(sorted(set(data.train.names)), recipe.input_size, crop_margin=recipe.crop_margin)
+    description.recipe, description.training_data = json.dumps(config.summary()), config.data.name
+    trainer = Trainer(config, data, description, accelerator)
     trainer.fit()
-    description.accuracy = round(accuracy(trainer.model, data.test, description), 4)
-    same, impostor = similarities(trainer.model, data.strangers or data.test, description)
-    description.thresholds = thresholds(impostor)
-    for rate, threshold in description.thresholds.items():
-        print(f"FAR {rate}: threshold {threshold}, TAR {float((same >= threshold).float().mean()):.4f}")
-    save_checkpoint(config.out, trainer.model, description)
-    print(f"{config.out}: test accuracy {description.accuracy:.4f}")
+    description.minutes = round(trainer.seconds / 60, 1)
+    if not accelerator.is_main_process:
+        return description
+    if data.test:
+        description.accuracy = round(accuracy(trainer.recognizer, data.test, description), 4)
+    if people := data.strangers or data.test:
+        same, impostor = similarities(trainer.recognizer, people, description)
+        description.thresholds = thresholds(impostor)
+        for rate, threshold in description.thresholds.items():
+            description.true_accept_rates[rate] = round(true_accept_rate(same, threshold), 4)
+            print(f"FAR {rate}: threshold {threshold}, TAR {description.true_accept_rates[rate]}")
+    save_checkpoint(config.out, trainer.recognizer, description)
+    print(f"{config.out}: test accuracy {description.accuracy:.4f} after {description.minutes} minutes")
     return description

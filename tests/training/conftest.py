@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+
+@pytest.fixture(scope="session")
+def detector(artifacts: Path) -> Path:
+    return artifacts / "detector.onnx"
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory, astronaut: NDArray[np.uint8]) -> Path:
+    """Two identities that differ in colour and orientation, eight photos each; three more photos cannot be used."""
+    root = tmp_path_factory.mktemp("data") / "photos"
+    photo = Image.fromarray(astronaut).crop((100, 0, 356, 256))
+    for name in ("ada", "bob"):
+        (root / name).mkdir(parents=True)
+        for number in range(8):
+            changed = ImageEnhance.Brightness(photo).enhance(0.8 + 0.05 * number)
+            if name == "bob":
+                changed = Image.merge("RGB", changed.transpose(Image.Transpose.FLIP_LEFT_RIGHT).split()[::-1])
+            changed.save(root / name / f"{number}.png")
+    Image.new("RGB", (64, 64), "blue").save(root / "ada" / "0-nobody.png")
+    twins = Image.new("RGB", (512, 256))
+    twins.paste(photo, (0, 0))
+    twins.paste(photo, (256, 0))
+    twins.save(root / "ada" / "1-twins.png")
+    (root / "bob" / "0-broken.jpg").write_bytes(b"no photo")
+    return root

@@ -1,0 +1,60 @@
+"""What the recognizer is shown in training: aligned faces for the teacher, and random views."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from face_encryption.training.augment import degraded, plain_view, random_view
+from face_encryption.training.distill import TEMPLATE, align, cosine_loss, relational_loss
+from face_encryption.training.recipe import load_recipe
+
+
+def test_alignment_puts_the_keypoints_on_the_template() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    turned = (TEMPLATE - 56) @ np.array([[0.9, 0.3], [-0.3, 0.9]]) + 110
+    for x, y in turned:
+        image[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3] = 255
+    aligned = np.asarray(align(image, np.vstack([turned, turned[:2]]).astype(np.float32)))
+    for x, y in TEMPLATE:
+        assert aligned[round(y), round(x)].max() > 150
+
+
+def test_the_plain_view_is_the_middle_of_the_cut() -> None:
+    faces = torch.randint(0, 256, (5, 64, 64, 3), dtype=torch.uint8)
+    plain = plain_view(faces, 48, 0.25)
+    # At this size the middle of the cut maps pixel to pixel.
+    assert torch.allclose(plain, faces[:, 8:56, 8:56].permute(0, 3, 1, 2) / 255, atol=1e-5)
+    coarse = plain_view(faces, 24, 0.25)
+    blocks = torch.nn.functional.interpolate(plain, (24, 24), mode="bilinear", antialias=True)
+    assert torch.allclose(coarse[:, :, 4:-4, 4:-4], blocks[:, :, 4:-4, 4:-4], atol=0.02)
+
+
+def test_random_views_repeat_with_the_seed_and_keep_their_range() -> None:
+    faces = torch.randint(0, 256, (5, 64, 64, 3), dtype=torch.uint8)
+    recipe = replace(load_recipe("distilled"), crop_margin=0.25)
+    first, second, third = (random_view(faces, 48, recipe, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+def test_a_share_of_the_faces_is_degraded_and_none_is_changed_in_place() -> None:
+    faces = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
+    before = faces.clone()
+    changed = degraded(faces, 0.5, torch.Generator().manual_seed(0))
+    assert torch.equal(faces, before)
+    share = (changed != faces).flatten(1).any(1).float().mean()
+    assert 0.3 < share < 0.7
+    assert torch.equal(degraded(faces, 0.0, torch.Generator()), faces)
+
+
+def test_the_teachers_losses_are_least_where_the_recognizer_agrees() -> None:
+    bank = torch.nn.functional.normalize(torch.randn(20, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    agreeing = torch.nn.functional.pad(bank[:4], (0, 3))
+    other = torch.nn.functional.pad(bank[4:8], (0, 3))
+    assert cosine_loss(agreeing, bank[:4]).abs() < 1e-6
+    assert relational_loss(agreeing, bank[:4], bank).abs() < 1e-6
+    assert cosine_loss(other, bank[:4]) > 0.1
+    assert relational_loss(other, bank[:4], bank) > 0.1

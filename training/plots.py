@@ -1,0 +1,40 @@
+"""Pictures of a run and of a recognizer; matplotlib is imported when one is drawn."""
+
+import csv
+from pathlib import Path
+
+from torch import Tensor
+
+
+def plot_history(path: Path) -> None:
+    """Draw a history CSV, as `train` writes it, into a PNG beside it: the loss, and the accuracies."""
+    from matplotlib.figure import Figure
+
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    epochs = [int(row["epoch"]) for row in rows]
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [float(row["loss"]) for row in rows])
+    left.set(xlabel="epoch", ylabel="loss", yscale="log")
+    for part in ("train", "validation"):
+        right.plot(epochs, [float(row[f"{part}_accuracy"] or "nan") for row in rows], label=part)
+    right.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
+    right.legend()
+    figure.savefig(path.with_suffix(".png"), dpi=100)
+
+
+def plot_verification(same: Tensor, impostor: Tensor, thresholds: dict[str, float], path: Path) -> None:
+    """Draw how similar faces of one person and of different people are, and the thresholds by false accept rate."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for values, label in ((impostor, "different people"), (same, "same person")):
+        axes.hist(values.numpy(), bins=100, range=(-1, 1), density=True, alpha=0.6, label=label)
+    for rate, threshold in thresholds.items():
+        axes.axvline(threshold, color="black", linestyle=":")
+        axes.text(threshold, axes.get_ylim()[1], f" FAR {float(rate):.1%}", rotation=90, va="top", ha="right")
+    axes.set(xlabel="cosine similarity", ylabel="density")
+    axes.legend()
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,104 @@
+"""How a recognizer is trained, as a TOML file: `recipes/` holds the two that are known by name."""
+
+import tomllib
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+RECIPES = Path(str(files("face_encryption.training"))) / "recipes"
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be read, or that asks for what does not exist."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs of one kind. The losses with a weight above 0 count; without a teacher's, only labelled faces do.
+
+    `cosine` weighs 1 - similarity to the teacher's embedding, `relational` the agreement with the teacher on which
+    faces are similar (see `distill.py`), `identity` the cross-entropy of the identities. `input_size` is in pixels.
+    """
+
+    epochs: int
+    input_size: int
+    learning_rate: float
+    cosine: float = 0.0
+    relational: float = 0.0
+    identity: float = 0.0
+
+    @property
+    def taught(self) -> bool:
+        """Whether a teacher is needed."""
+        return bool(self.cosine or self.relational)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training run beside its data and seed.
+
+    `input_size` (pixels) and `crop_margin` (parts of the longer box edge, on each side) are what the finished
+    recognizer takes. `rotation` (degrees), `zoom`, `shift` (parts of the square's edge) and `light` (parts of the full
+    range) limit the random views; `degrade` is the share of views that are blurred or compressed.
+    """
+
+    phases: tuple[Phase, ...]
+    input_size: int
+    crop_margin: float
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    light: float = 0.0
+    degrade: float = 0.0
+    batch: int = 64
+    weight_decay: float = 0.05
+
+    @property
+    def taught(self) -> bool:
+        """Whether any phase needs a teacher."""
+        return any(phase.taught for phase in self.phases)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the recipe as JSON types."""
+        return asdict(self)
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe by its name ("distilled", "study") or the path of a TOML file of the same form.
+
+    Raises `RecipeError` for a missing or broken file, an unknown or missing key, and numbers out of range.
+    """
+    path = RECIPES / f"{name}.toml"
+    path = path if path.is_file() else Path(name)
+    try:
+        raw = tomllib.loads(path.read_text())
+        recipe = Recipe(tuple(Phase(**phase) for phase in raw.pop("phase", [])), **raw)
+    except OSError as error:
+        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+        raise RecipeError(f"{name}: neither a recipe ({known}) nor a readable file ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise RecipeError(f"{path}: {str(error).replace('__init__() ', '')}") from None
+    if message := _mistake(recipe):
+        raise RecipeError(f"{path}: {message}")
+    return recipe
+
+
+def _mistake(recipe: Recipe) -> str | None:
+    for part in (recipe, *recipe.phases):
+        for name, value in vars(part).items():
+            if name != "phases" and (not isinstance(value, int | float) or value < 0):
+                return f"{name} is {value!r}; it must be a number from 0 on"
+    if not recipe.phases:
+        return "there is no [[phase]]"
+    if recipe.batch < 2:
+        return "batch is below 2"
+    for phase in recipe.phases:
+        if not (isinstance(phase.epochs, int) and phase.epochs > 0):
+            return f"epochs is {phase.epochs!r}; it must be a whole number above 0"
+        if not phase.taught and not phase.identity:
+            return "a phase needs a loss: cosine, relational or identity"
+    for size in (recipe.input_size, *(phase.input_size for phase in recipe.phases)):
+        if not (isinstance(size, int) and 33 <= size <= 512):
+            return f"input_size is {size!r}; it is a whole number from 33 to 512"
+    return None
