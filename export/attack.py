@@ -71,12 +71,12 @@ class Attack(nn.Module):
     """K steps of projected gradient descent on one square face."""
 
     def __init__(self, gradient: Gradient, size: int, steps: int, feather: float = FEATHER) -> None:
-        """Take `gradient(image, label) -> (gradient, loss)` on f32 [1, 3, size, size] pixel levels, and K = `steps`."""
+        """Take `gradient(image f32 [1, 3, size, size] in levels, target) -> (gradient, loss)`, and K = `steps`."""
         super().__init__()
         self.gradient, self.size, self.steps, self.feather = gradient, size, steps, feather
 
     def forward(
-        self, face: Tensor, label: Tensor, direction: Tensor, epsilon: Tensor, step_size: Tensor, seed: Tensor
+        self, face: Tensor, target: Tensor, direction: Tensor, epsilon: Tensor, step_size: Tensor, seed: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Attack `face` u8 [S, S, 3]; the scalars are those of `begin` and `step`.
 
@@ -87,7 +87,7 @@ class Attack(nn.Module):
         perturbation = self.begin(square, seed)
         losses = []
         for _ in range(self.steps):
-            perturbation, loss = self.step(square, perturbation, label, direction, step_size)
+            perturbation, loss = self.step(square, perturbation, target, direction, step_size)
             losses.append(loss)
         return square.protected(perturbation), torch.stack(losses)
 
@@ -100,14 +100,14 @@ class Attack(nn.Module):
         return square.project(random_start(seed, square.mask.shape[0]).permute(2, 0, 1) * square.epsilon)
 
     def step(
-        self, square: Square, perturbation: Tensor, label: Tensor, direction: Tensor, step_size: Tensor
+        self, square: Square, perturbation: Tensor, target: Tensor, direction: Tensor, step_size: Tensor
     ) -> tuple[Tensor, Tensor]:
         """One iteration; returns the next perturbation f32 [3, S, S] and the loss before it.
 
-        `label` is an i64 scalar, the class whose cross-entropy is the loss; `direction` is +1 to move towards that
-        class and -1 to move away from it; `step_size` is in pixel levels.
+        `target` is what the loss compares with, a label (i64 scalar) or an embedding (f32 [E]); `direction` is +1 to
+        move towards it and -1 to move away from it; `step_size` is in pixel levels.
         """
-        gradient, loss = self.gradient(square.image(perturbation), label)
+        gradient, loss = self.gradient(square.image(perturbation), target)
         # The mask only scales the gradient, so its sign needs none.
         pixel_gradient = square.rows.T @ gradient[0] @ square.rows
         return square.project(perturbation - direction * step_size * torch.sign(pixel_gradient)), loss
@@ -121,7 +121,7 @@ class AttackStep(Attack):
         face: Tensor,
         perturbation: Tensor,
         iteration: Tensor,
-        label: Tensor,
+        target: Tensor,
         direction: Tensor,
         epsilon: Tensor,
         step_size: Tensor,
@@ -133,5 +133,5 @@ class AttackStep(Attack):
         """
         square = self.square(face, epsilon)
         before = torch.where(iteration == 0, self.begin(square, seed), perturbation.permute(2, 0, 1))
-        after, loss = self.step(square, before, label, direction, step_size)
+        after, loss = self.step(square, before, target, direction, step_size)
         return after.permute(1, 2, 0), square.protected(after), loss

@@ -17,33 +17,34 @@ DOMAIN, NAME = "face_encryption", "Gradient"
 
 
 @torch.library.custom_op("face_encryption::gradient", mutates_args=())
-def gradient_call(image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """Stand for `(image, label) -> (gradient, loss)` while an attack is exported; it cannot be computed."""
+def gradient_call(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Stand for `(image, target) -> (gradient, loss)` while an attack is exported; it cannot be computed."""
     raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
 
 
 @gradient_call.register_fake
-def _(image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+def _(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.empty_like(image), image.new_empty(())
 
 
 def _parameter(name: str, kind: str) -> Any:
-    return onnx.defs.OpSchema.FormalParameter(name, f"tensor({kind})")
+    return onnx.defs.OpSchema.FormalParameter(name, kind)
 
 
 _SCHEMA = onnx.defs.OpSchema(
     NAME,
     DOMAIN,
     1,
-    inputs=[_parameter("image", "float"), _parameter("label", "int64")],
-    outputs=[_parameter("gradient", "float"), _parameter("loss", "float")],
+    inputs=[_parameter("image", "tensor(float)"), _parameter("target", "T")],
+    outputs=[_parameter("gradient", "tensor(float)"), _parameter("loss", "tensor(float)")],
+    type_constraints=[("T", ["tensor(int64)", "tensor(float)"], "a label or an embedding")],
 )
 _OP = onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, 1), NAME, _SCHEMA)
 
 
-def translate_gradient_call(image: Any, label: Any) -> Any:
+def translate_gradient_call(image: Any, target: Any) -> Any:
     """Translate the placeholder to an ONNX node of this project's domain."""
-    return _OP(image, label)
+    return _OP(image, target)
 
 
 def insert_gradient(model: ir.Model, gradient: ir.Model) -> None:

@@ -1,16 +1,19 @@
-"""PyTorch modules -> ONNX models: the recognizer, the attacks of K steps, and the attack of one step."""
+"""PyTorch modules -> ONNX models: the recognizer, the attacks of K steps, and the attacks of one step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import onnx_ir as ir
 import torch
 import torch.nn.functional as F  # noqa: N812
 from onnx_ir.passes import Sequential, common
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from face_encryption.export.attack import Attack, AttackStep, resampling_matrix
+from face_encryption.export.attack import Attack, AttackStep, Gradient, resampling_matrix
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
 from face_encryption.export.gradient_call import gradient_call, insert_gradient, translate_gradient_call
 from face_encryption.export.noise import translate_random_start
-from face_encryption.training.model import Description
+from face_encryption.training.model import EMBEDDING_SIZE, Description
 
 OPSET = 18
 TRANSLATIONS = GRADIENT_TRANSLATIONS | {
@@ -18,6 +21,29 @@ TRANSLATIONS = GRADIENT_TRANSLATIONS | {
     torch.ops.face_encryption.random_start.default: translate_random_start,
 }
 EXAMPLE_SIDE = 200  # any side but the input size, which the exporter might take for a constant
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What an attack moves towards or away from.
+
+    `name` is in the graphs' names, `target` that of the input which says whom, `example` one of its dtype and shape.
+    `loss` takes embedding [1, E], logits [1, classes] and a target; it is small where the face is what the target says.
+    """
+
+    name: str
+    target: str
+    example: Tensor
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+# Towards or away from a class that the recognizer knows: the cross-entropy.
+LABEL = Objective("label", "label", torch.tensor(0), lambda _, logits, label: F.cross_entropy(logits, label[None]))
+# Towards or away from any face's embedding: one minus the cosine similarity, by which recognizers compare faces.
+FEATURE = Objective(
+    "feature", "reference", torch.zeros(EMBEDDING_SIZE), lambda embedding, _, reference: 1 - embedding[0] @ reference
+)
+OBJECTIVES = (LABEL, FEATURE)
 
 
 class Surrogate(nn.Module):
@@ -39,16 +65,25 @@ class Surrogate(nn.Module):
         embedding, logits = self.model((image - self.mean) / self.std)
         return embedding, logits
 
-    def loss(self, image: Tensor, label: Tensor) -> Tensor:
-        """Cross-entropy of one image f32 [1, 3, N, N] in [0, 255] to a class, an i64 scalar."""
-        return F.cross_entropy(self(image)[1], label[None])
+    def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return an objective's loss of one image f32 [1, 3, N, N] in [0, 255] and a target."""
 
-    def gradient(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the loss by the image, and the loss, by plain autograd: the reference for `Attack`."""
-        with torch.enable_grad():
-            image = image.detach().requires_grad_()
-            loss = self.loss(image, label)
-            return torch.autograd.grad(loss, image)[0], loss.detach()
+        def loss(image: Tensor, target: Tensor) -> Tensor:
+            embedding, logits = self(image)
+            return objective.loss(embedding, logits, target)
+
+        return loss
+
+    def gradient(self, objective: Objective) -> Gradient:
+        """Return the gradient of an objective's loss, and the loss, by plain autograd: the reference for `Attack`."""
+
+        def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad():
+                image = image.detach().requires_grad_()
+                loss = self.loss(objective)(image, target)
+                return torch.autograd.grad(loss, image)[0], loss.detach()
+
+        return gradient
 
 
 class FaceRecognizer(nn.Module):
@@ -66,11 +101,6 @@ class FaceRecognizer(nn.Module):
         return embedding[0], logits[0].softmax(0)
 
 
-def label_gradient(surrogate: Surrogate) -> fx.GraphModule:
-    """Trace the gradient of the cross-entropy by the image, for `Attack`."""
-    return trace_gradient(surrogate.loss, torch.zeros(1, 3, surrogate.size, surrogate.size), torch.tensor(0))
-
-
 def fold(model: nn.Module, description: Description) -> Surrogate:
     """Fold the batch norms of a recognizer and wrap it as the surrogate that is exported."""
     return Surrogate(fold_batch_norm(model), description)
@@ -81,26 +111,27 @@ def recognizer_graph(surrogate: Surrogate) -> ir.Model:
     return to_onnx(FaceRecognizer(surrogate), {"face": _example_face()}, ["embedding", "probabilities"])
 
 
-def gradient_graph(gradient: nn.Module, size: int) -> ir.Model:
-    """Export a traced gradient: `image` f32 [1, 3, size, size], `label` i64 -> `gradient` like the image, `loss`."""
-    inputs = {"image": torch.zeros(1, 3, size, size), "label": torch.tensor(0)}
-    return to_onnx(gradient, inputs, ["gradient", "loss"])
+def gradient_graph(surrogate: Surrogate, objective: Objective) -> ir.Model:
+    """Export the gradient: `image` f32 [1, 3, N, N] and the target -> `gradient` like the image, `loss`."""
+    image = torch.zeros(1, 3, surrogate.size, surrogate.size)
+    traced = trace_gradient(surrogate.loss(objective), image, objective.example)
+    return to_onnx(traced, {"image": image, objective.target: objective.example}, ["gradient", "loss"])
 
 
-def attack_graph(gradient: ir.Model, size: int, steps: int) -> ir.Model:
-    """Build `attack-label-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
-    inputs = {"face": _example_face(), **_settings()}
+def attack_graph(gradient: ir.Model, objective: Objective, size: int, steps: int) -> ir.Model:
+    """Build `attack-NAME-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
+    inputs = {"face": _example_face(), **_settings(objective)}
     model = to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
     return _with_gradient(model, gradient)
 
 
-def attack_step_graph(gradient: ir.Model, size: int) -> ir.Model:
-    """Build `attack-label-step.onnx` from the exported gradient of a recognizer of input `size`."""
+def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir.Model:
+    """Build `attack-NAME-step.onnx` from the exported gradient of a recognizer of input `size`."""
     inputs = {
         "face": _example_face(),
         "perturbation": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3),
         "iteration": torch.tensor(0),
-        **_settings(),
+        **_settings(objective),
     }
     model = to_onnx(AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "protected", "loss"])
     return _with_gradient(model, gradient)
@@ -110,9 +141,9 @@ def _example_face() -> Tensor:
     return torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3, dtype=torch.uint8)
 
 
-def _settings() -> dict[str, Tensor]:
+def _settings(objective: Objective) -> dict[str, Tensor]:
     return {
-        "label": torch.tensor(0),
+        objective.target: objective.example,
         "direction": torch.tensor(1.0),
         "epsilon": torch.tensor(8.0),
         "step_size": torch.tensor(2.0),

@@ -14,11 +14,11 @@ import onnx_ir as ir
 
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
+    OBJECTIVES,
     attack_graph,
     attack_step_graph,
     fold,
     gradient_graph,
-    label_gradient,
     recognizer_graph,
 )
 from face_encryption.export.validate import Check, Validator
@@ -92,26 +92,27 @@ def export_artifacts(
         export_detector(folder, detector)
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
-        report("the gradient")
-        gradient = gradient_graph(label_gradient(surrogate), description.input_size)
         defaults = {"defaults": json.dumps(DEFAULTS)}
-        report("attack-label-step.onnx")
-        step_graph = attack_step_graph(gradient, description.input_size)
-        save("attack-label-step.onnx", "attack-label-step", step_graph, defaults)
-        for count in steps:
-            file = f"attack-label-{count}.onnx"
-            report(file)
-            graph = attack_graph(gradient, description.input_size, count)
-            save(file, "attack-label", graph, defaults | {"steps": str(count)})
+        for objective in OBJECTIVES:
+            kind = f"attack-{objective.name}"
+            report(f"{kind}-step.onnx")
+            gradient = gradient_graph(surrogate, objective)
+            step_graph = attack_step_graph(gradient, objective, description.input_size)
+            save(f"{kind}-step.onnx", f"{kind}-step", step_graph, defaults)
+            for count in steps:
+                report(f"{kind}-{count}.onnx")
+                graph = attack_graph(gradient, objective, description.input_size, count)
+                save(f"{kind}-{count}.onnx", kind, graph, defaults | {"steps": str(count)})
         weights.write(folder)
 
         report("comparing with PyTorch")
         validator = Validator(model, description, folder)
         validator.detector("detector.onnx")
         validator.recognizer("recognizer.onnx")
-        validator.attack_step("attack-label-step.onnx")
-        for count in steps:
-            validator.attack(f"attack-label-{count}.onnx", count)
+        for objective in OBJECTIVES:
+            validator.attack_step(f"attack-{objective.name}-step.onnx", objective)
+            for count in steps:
+                validator.attack(f"attack-{objective.name}-{count}.onnx", objective, count)
         validator.raise_failures()
         _replace(folder, out)
     return validator.checks

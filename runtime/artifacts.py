@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import onnxruntime as ort
 
@@ -14,10 +14,13 @@ from .errors import ArtifactsError, SettingError
 
 FORMAT_VERSION = "1"
 _PREFIX = "face_encryption."
-_ATTACK = re.compile(r"attack-label-([1-9][0-9]*)\.onnx")
+_ATTACK = re.compile(r"attack-(label|feature)-([1-9][0-9]*)\.onnx")
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
 
 _METADATA_PROPS = 14  # the field of this number in ONNX's ModelProto
+
+# "label" compares with a class of the recogniser, "feature" with any face's embedding.
+AttackKind = Literal["label", "feature"]
 
 T = TypeVar("T")
 
@@ -133,7 +136,7 @@ class Artifacts:
         """
         self.folder = Path(folder)
         self._threads = threads
-        self._attacks: dict[int, Graph] = {}
+        self._attacks: dict[tuple[AttackKind, int], Graph] = {}
         if not self.folder.is_dir():
             raise ArtifactsError(
                 f"{self.folder}: no such folder; run `face-encryption export`, or name it by --artifacts"
@@ -149,37 +152,37 @@ class Artifacts:
         """The recogniser. Raises `ArtifactsError` when it cannot be read."""
         return self._load("recognizer.onnx", "recognizer")
 
-    @property
-    def steps(self) -> list[int]:
-        """The numbers of steps for which an attack was exported, ascending."""
-        return sorted(int(match[1]) for path in self.folder.iterdir() if (match := _ATTACK.fullmatch(path.name)))
+    def steps(self, kind: AttackKind) -> list[int]:
+        """Return the numbers of steps for which an attack of this kind was exported, ascending."""
+        matches = (_ATTACK.fullmatch(path.name) for path in self.folder.iterdir())
+        return sorted(int(match[2]) for match in matches if match and match[1] == kind)
 
-    def attack(self, steps: int | None = None) -> Graph:
-        """Return the attack of so many steps; None for as many as the artifacts recommend.
+    def attack(self, kind: AttackKind, steps: int | None = None) -> Graph:
+        """Return the attack of a kind and so many steps; None for as many as the artifacts recommend.
 
         Raises:
             SettingError: no attack of so many steps was exported.
-            ArtifactsError: there is no attack at all, or it cannot be read, or it was exported from another checkpoint
-                than the recogniser.
+            ArtifactsError: there is no attack of this kind, or it cannot be read, or it was exported from another
+                checkpoint than the recogniser.
         """
-        if not (exported := self.steps):
-            raise ArtifactsError(f"{self.folder}: no attack-label-K.onnx in this folder; export again")
+        if not (exported := self.steps(kind)):
+            raise ArtifactsError(f"{self.folder}: no attack-{kind}-K.onnx in this folder; export again")
         if steps is None:
-            steps = self._attack(exported[0]).value("defaults", lambda text: int(json.loads(text)["steps"]))
+            steps = self._attack(kind, exported[0]).value("defaults", lambda text: int(json.loads(text)["steps"]))
         if steps not in exported:
             known = ", ".join(map(str, exported))
             raise SettingError(f"no attack of {steps} steps in {self.folder}; exported numbers of steps: {known}")
-        return self._attack(steps)
+        return self._attack(kind, steps)
 
-    def _attack(self, steps: int) -> Graph:
-        if steps not in self._attacks:
-            graph = self._load(f"attack-label-{steps}.onnx", "attack-label")
+    def _attack(self, kind: AttackKind, steps: int) -> Graph:
+        if (kind, steps) not in self._attacks:
+            graph = self._load(f"attack-{kind}-{steps}.onnx", f"attack-{kind}")
             if graph.text("checkpoint_sha256") != self.recognizer.text("checkpoint_sha256"):
                 raise ArtifactsError(
                     f"{graph.path}: exported from another checkpoint than {self.recognizer.path.name}; export again"
                 )
-            self._attacks[steps] = graph
-        return self._attacks[steps]
+            self._attacks[kind, steps] = graph
+        return self._attacks[kind, steps]
 
     def _load(self, name: str, kind: str) -> Graph:
         graph = Graph(self.folder / name, self._threads)

@@ -114,10 +114,10 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--step-size", type=float, help="Levels that one step goes.  [default: in proportion to epsilon]")
 @click.option("--steps", type=int, help="Steps of the attack, one of those exported.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
+@click.option("--away", is_flag=True, help="Move the face away from the identity that is seen in it (non-targeted).")
 @click.option(
-    "--away", is_flag=True, help="Move the face away from its own identity (non-targeted). This is the default."
+    "--consent", is_flag=True, help="The person of --label consents to becoming the match; recorded in the JSON."
 )
-@click.option("--consent", is_flag=True, help="Record that the person of --label consents to becoming the match.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
@@ -137,23 +137,23 @@ def protect(
 ) -> None:
     """Write a protected copy, NAME_protected.EXT, of each photo.
 
-    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them.
+    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label
+    or --away each face is cloaked: moved away from itself, whoever it shows.
     """
     if label is not None and away:
         raise click.UsageError("--label and --away exclude each other.")
     if consent and label is None:
         raise click.UsageError("--consent says that the person of --label consents; give --label.")
+    if label is not None and not consent:
+        raise click.UsageError(f'This makes "{label}" the match. Say that they agree: --consent.')
 
     from .protector import Protector
     from .report import protected_json, result_line
     from .settings import Settings
 
-    settings = Settings(label=label, **choices)
+    settings = Settings(label=label, away=away, **choices)
     protector = Protector(artifacts, threads)
     protector.check(settings)
-    if label is not None and not consent:
-        click.echo(f'Warning: this makes "{label}" the match; --consent records that they agree.', err=True)
-
     batch = Batch(inputs, as_json)
     targets = dict(zip(batch.photos, choose_targets(batch.photos, inputs, out, PROTECTED), strict=True))
 
@@ -167,7 +167,8 @@ def protect(
         facts = {
             "output": str(target.path),
             "label": label,
-            "consent": consent if label else None,
+            "attack": "label" if label else "away" if away else "cloak",
+            "consent": True if label else None,
             "seed": settings.seed,
         }
         batch.result([result_line(name, face) for face in protected.faces], photo, facts | protected_json(protected))

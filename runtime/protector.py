@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts import Artifacts, Graph, names, threshold_at
+from .artifacts import Artifacts, AttackKind, Graph, names, threshold_at
 from .errors import NoFaceError, SettingError
 from .faces import Box, Face, cut_square, detect, overlap, paste_square
 from .photo import grey, read_photo
@@ -101,15 +102,21 @@ class _Attack:
     epsilon: float
     step_size: float
     steps: int
+    kind: AttackKind
     target: int | None
 
-    def __call__(self, square: NDArray[np.uint8], own: int, seed: int) -> NDArray[np.uint8]:
-        """Return the protected square; `own` is the class to move away from where there is no target."""
+    def __call__(self, square: NDArray[np.uint8], before: Recognition, seed: int) -> NDArray[np.uint8]:
+        """Return the protected square; it moves away from what `before` says unless there is a target."""
+        if self.kind == "feature":
+            comparison: dict[str, Any] = {"reference": before.embedding}
+        else:
+            own = int(np.argmax(before.probabilities))
+            comparison = {"label": np.array(own if self.target is None else self.target, np.int64)}
         (protected,) = self.graph.run(
             ["protected"],
             {
                 "face": square,
-                "label": np.array(own if self.target is None else self.target, np.int64),
+                **comparison,
                 "direction": np.array(-1 if self.target is None else 1, np.float32),
                 "epsilon": np.array(self.epsilon, np.float32),
                 "step_size": np.array(self.step_size, np.float32),
@@ -174,7 +181,7 @@ class Protector:
 
         Args:
             data: the bytes of a JPEG, PNG or WebP file.
-            settings: how; the defaults protect all faces, away from whom they show.
+            settings: how; the defaults cloak all faces, each away from its own embedding.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -198,7 +205,7 @@ class Protector:
             box = faces[number - 1].box
             before = self.recognise(cut_square(photo.pixels, box, margin)[0])
             square, corner = cut_square(pixels, box, margin)
-            protected = attack(square, int(np.argmax(before.probabilities)), settings.seed + number - 1)
+            protected = attack(square, before, settings.seed + number - 1)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             paste_square(pixels, protected, corner)
@@ -217,7 +224,8 @@ class Protector:
         return ProtectedPhoto(encoded, tuple(results), attack.epsilon, attack.step_size, attack.steps, photo.notes)
 
     def _attack(self, settings: Settings) -> _Attack:
-        graph = self.artifacts.attack(settings.steps)
+        kind: AttackKind = "label" if settings.label is not None or settings.away else "feature"
+        graph = self.artifacts.attack(kind, settings.steps)
         epsilon, step_size = graph.value("defaults", Defaults.parse).budget(settings)
         target = None
         if settings.label is not None:
@@ -228,7 +236,7 @@ class Protector:
             target = self.classes.index(settings.label)
         for needed in (self.artifacts.recognizer, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
-        return _Attack(graph, epsilon, step_size, graph.value("steps", int), target)
+        return _Attack(graph, epsilon, step_size, graph.value("steps", int), kind, target)
 
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:

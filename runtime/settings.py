@@ -20,7 +20,9 @@ class Settings:
         epsilon: no pixel changes by more than this, in pixel levels, in (0, 255].
         step_size: how far one step goes, in pixel levels, above 0. By default it is in proportion to epsilon.
         steps: how many steps the attack takes; only exported numbers of steps exist.
-        label: the identity to move towards (targeted), or None to move away from the face's own (non-targeted).
+        label: the identity to move towards (targeted); None for nobody.
+        away: move away from the identity that the recogniser sees (non-targeted) instead of from the face itself, which
+            is the default and needs no identity (a cloak).
         seed: of the random start; the n-th face of a photo takes seed + n - 1.
         faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
         metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.
@@ -34,12 +36,15 @@ class Settings:
     step_size: float | None = None
     steps: int | None = None
     label: str | None = None
+    away: bool = False
     seed: int = 0
     faces: tuple[int, ...] | None = None
     metadata: MetadataPolicy = "strip"
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        if self.label is not None and self.away:
+            raise SettingError("a face moves towards a label or away from its own, not both")
         if self.epsilon is not None and not 0 < self.epsilon <= 255:  # also refuses NaN
             raise SettingError(f"epsilon is {self.epsilon:g}; it is in pixel levels, above 0 and at most 255")
         if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):

@@ -49,10 +49,12 @@ def test_python_example(folder: Path) -> None:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python")])
 def test_benchmark(command: str, folder: Path, shared: Path) -> None:
-    """The command of the figures, on two photos instead of all."""
+    """The commands of the figures, on two lines of the lists instead of all."""
     lfw = shared / "data" / "lfw"
-    photos = (lfw / "lfw307-test.txt").read_text().splitlines()[:2]
-    (folder / "short.txt").write_text("\n".join(photos))
-    places = {"LFW": str(lfw / "images"), "lfw307-test.txt": "short.txt", "benchmarks/label_attack.py": ""}
-    words = [places.get(word, word) for word in shlex.split(command)[2:]]
-    run([sys.executable, str(ROOT / "benchmarks" / "label_attack.py"), *words], folder)
+    for short, full in (("short.txt", "lfw307-test.txt"), ("pairs.txt", "protection-dev.txt")):
+        (folder / short).write_text("\n".join((lfw / full).read_text().splitlines()[:2]))
+    model = shared / "models" / "faceplugin.onnx"
+    (folder / "judges.toml").write_text(f'[other]\nmodel = "{model}"\nchannels = "BGR"\nmean = 127.5\nstd = 128.0\n')
+    _, script, *words = shlex.split(command)
+    places = {"LFW": str(lfw / "images"), "lfw307-test.txt": "short.txt"}
+    run([sys.executable, str(ROOT / script), *(places.get(word, word) for word in words)], folder)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.graphs import Surrogate, attack_graph, gradient_graph, label_gradient
+from face_encryption.export.graphs import LABEL, Surrogate, attack_graph, gradient_graph
 from face_encryption.export.validate import picture
 from face_encryption.training.model import Description, Recognizer
 
@@ -85,7 +85,7 @@ def exported(request: pytest.FixtureRequest) -> tuple[Surrogate, Surrogate, ir.M
     model = settled(make, size)
     description = Description([], size)
     folded = Surrogate(fold_batch_norm(model), description)
-    return Surrogate(model, description), folded, gradient_graph(label_gradient(folded), size)
+    return Surrogate(model, description), folded, gradient_graph(folded, LABEL)
 
 
 def session(model: ir.Model) -> ort.InferenceSession:
@@ -104,7 +104,7 @@ def test_gradient_is_autograds(exported: tuple[Surrogate, Surrogate, ir.Model]) 
     plain, _, graph = exported
     image = torch.from_numpy(picture(plain.size, 3)).permute(2, 0, 1)[None].float().requires_grad_()
     label = torch.tensor(4)
-    loss = plain.loss(image, label)
+    loss = plain.loss(LABEL)(image, label)
     (expected,) = torch.autograd.grad(loss, image)
     got, got_loss = session(graph).run(None, {"image": image.detach().numpy(), "label": label.numpy()})
     want = expected.numpy()
@@ -116,7 +116,7 @@ def test_gradient_is_autograds(exported: tuple[Surrogate, Surrogate, ir.Model]) 
 
 def test_only_standard_ops_and_one_copy_of_the_weights(exported: tuple[Surrogate, Surrogate, ir.Model]) -> None:
     plain, _, graph = exported
-    attack = attack_graph(graph, plain.size, 3)
+    attack = attack_graph(graph, LABEL, plain.size, 3)
     assert {node.domain for node in attack.graph} == {""}
     stored = sum(value.const_value.nbytes for value in attack.graph.initializers.values() if value.const_value)
     weights = sum(parameter.numel() * 4 for parameter in plain.model.parameters())
@@ -134,7 +134,7 @@ def test_whole_attack_works(exported: tuple[Surrogate, Surrogate, ir.Model]) -> 
         "step_size": np.array(2, np.float32),
         "seed": np.array(0),
     }
-    protected, losses = session(attack_graph(graph, plain.size, 4)).run(None, feed)
+    protected, losses = session(attack_graph(graph, LABEL, plain.size, 4)).run(None, feed)
     assert np.abs(protected.astype(int) - face).max() <= 6
     assert losses.shape == (4,)
     assert losses[-1] < losses[0]

@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from face_encryption.export.attack import Attack, Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
+    FEATURE,
+    LABEL,
     FaceRecognizer,
+    Objective,
     Surrogate,
     attack_graph,
     attack_step_graph,
     fold,
     gradient_graph,
-    label_gradient,
 )
 from face_encryption.export.noise import random_start
 from face_encryption.export.validate import Check, ParityError, Validator
@@ -34,6 +36,11 @@ from face_encryption.training.model import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 11
+AWAY_AND_TOWARDS = pytest.mark.parametrize(
+    ("objective", "direction"),
+    [(LABEL, 1.0), (LABEL, -1.0), (FEATURE, 1.0), (FEATURE, -1.0)],
+    ids=lambda value: getattr(value, "name", value),
+)
 
 
 class Graphs:
@@ -58,13 +65,16 @@ class Setup:
     face: NDArray[np.uint8]
     own: int
 
-    def attack(self, steps: int) -> Attack:
-        return Attack(self.reference.gradient, self.reference.size, steps)
+    def attack(self, objective: Objective, steps: int) -> Attack:
+        return Attack(self.reference.gradient(objective), self.reference.size, steps)
 
-    def scalars(self, direction: float, epsilon: float = EPSILON, step_size: float = STEP_SIZE) -> dict[str, Any]:
-        label = self.own if direction < 0 else (self.own + 1) % 307
+    def settings(
+        self, objective: Objective, direction: float, epsilon: float = EPSILON, step_size: float = STEP_SIZE
+    ) -> dict[str, Any]:
+        label = np.array(self.own if direction < 0 else (self.own + 1) % 307)
+        somebody = self.face if direction < 0 else self.face[:, ::-1].copy()[:, : len(self.face) // 2].repeat(2, 1)
         return {
-            "label": np.array(label),
+            objective.target: label if objective is LABEL else self.recognise(somebody)[0],
             "direction": np.float32(direction),
             "epsilon": np.float32(epsilon),
             "step_size": np.float32(step_size),
@@ -88,8 +98,8 @@ def setup(artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
     return setup
 
 
-def tensors(scalars: dict[str, Any]) -> dict[str, torch.Tensor]:
-    return {key: torch.tensor(value) for key, value in scalars.items()}
+def tensors(given: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return {key: torch.tensor(value) for key, value in given.items()}
 
 
 @pytest.mark.parametrize("side", [40, 112, 224, 301])
@@ -99,54 +109,57 @@ def test_1_recognizer(setup: Setup, side: int) -> None:
         np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-def test_2_gradient_of_the_shipped_recognizer(setup: Setup, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
+def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective) -> None:
     import onnx_ir as ir
 
     model, description = load_checkpoint(CHECKPOINT)
-    graph = gradient_graph(label_gradient(fold(model, description)), description.input_size)
+    graph = gradient_graph(fold(model, description), objective)
     session = ort.InferenceSession(ir.serde.serialize_model(graph).SerializeToString())
     square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), description.input_size, 0.06)
     image = square.image(torch.zeros(3, *setup.face.shape[:2]))
-    want, loss = setup.reference.gradient(image, torch.tensor(5))
-    got, got_loss = session.run(None, {"image": image.numpy(), "label": np.array(5)})
+    target = setup.settings(objective, 1.0)[objective.target]
+    want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
+    got, got_loss = session.run(None, {"image": image.numpy(), objective.target: target})
     assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
     relevant = np.abs(want.numpy()) > 1e-3 * np.abs(want.numpy()).max()
     assert (np.sign(got) == np.sign(want.numpy()))[relevant].mean() >= 0.999
     assert got_loss == pytest.approx(loss.item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("direction", [1.0, -1.0])
-def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, direction: float) -> None:
-    attack, scalars = setup.attack(1), setup.scalars(direction)
-    given = tensors(scalars)
+@AWAY_AND_TOWARDS
+def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Objective, direction: float) -> None:
+    attack, chosen = setup.attack(objective, 1), setup.settings(objective, direction)
+    given = tensors(chosen)
     square = attack.square(torch.from_numpy(setup.face), given["epsilon"])
     perturbation = attack.begin(square, given["seed"])
     for iteration in range(max(STEPS)):
         got, _, loss = setup.graphs.run(
-            "attack-label-step",
+            f"attack-{objective.name}-step",
             face=setup.face,
             perturbation=perturbation.permute(1, 2, 0).numpy(),
             iteration=iteration,
-            **scalars,
+            **chosen,
         )
         perturbation, expected = attack.step(
-            square, perturbation, given["label"], given["direction"], given["step_size"]
+            square, perturbation, given[objective.target], given["direction"], given["step_size"]
         )
         same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
         assert same.mean() >= 0.999
-        assert loss == pytest.approx(expected.item(), rel=1e-3)
+        assert loss == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
 @pytest.mark.parametrize("steps", STEPS)
-def test_3_the_unrolled_graph_is_its_steps(setup: Setup, steps: int) -> None:
-    scalars = setup.scalars(-1.0)
-    unrolled, losses = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **scalars)
+def test_3_the_unrolled_graph_is_its_steps(setup: Setup, steps: int, objective: Objective) -> None:
+    name, chosen = f"attack-{objective.name}", setup.settings(objective, -1.0)
+    unrolled, losses = setup.graphs.run(f"{name}-{steps}", face=setup.face, **chosen)
     perturbation = np.zeros(setup.face.shape, np.float32)
     for iteration in range(steps):
         perturbation, stepped, loss = setup.graphs.run(
-            "attack-label-step", face=setup.face, perturbation=perturbation, iteration=iteration, **scalars
+            f"{name}-step", face=setup.face, perturbation=perturbation, iteration=iteration, **chosen
         )
-        assert loss == pytest.approx(losses[iteration], rel=1e-3)
+        assert loss == pytest.approx(losses[iteration], rel=1e-3, abs=1e-4)
     assert (unrolled == stepped).mean() >= 0.99
 
 
@@ -159,43 +172,58 @@ def test_3_the_unrolled_graph_is_its_steps(setup: Setup, steps: int) -> None:
     seed=st.integers(0, 2**40),
     direction=st.sampled_from([1.0, -1.0]),
     steps=st.sampled_from([1, 2]),
+    objective=st.sampled_from([LABEL, FEATURE]),
 )
 def test_4_bounds(
-    setup: Setup, side: int, content: int, epsilon: float, step_size: float, seed: int, direction: float, steps: int
+    setup: Setup,
+    side: int,
+    content: int,
+    epsilon: float,
+    step_size: float,
+    seed: int,
+    direction: float,
+    steps: int,
+    objective: Objective,
 ) -> None:
     random = np.random.default_rng(content)
     low, high = sorted(random.integers(0, 256, 2))
     face = random.integers(low, high + 1, (side, side, 3), dtype=np.uint8)
-    scalars = setup.scalars(direction, epsilon, step_size) | {"seed": np.array(seed)}
-    protected, losses = setup.graphs.run(f"attack-label-{steps}", face=face, **scalars)
+    chosen = setup.settings(objective, direction, epsilon, step_size) | {"seed": np.array(seed)}
+    protected, losses = setup.graphs.run(f"attack-{objective.name}-{steps}", face=face, **chosen)
     assert protected.dtype == np.uint8
     assert protected.shape == face.shape
     assert np.abs(protected.astype(int) - face).max() <= math.floor(epsilon)
     assert np.isfinite(losses).all()
 
 
+@pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
 @pytest.mark.parametrize("steps", STEPS)
-def test_4_same_seed_same_bytes(setup: Setup, steps: int) -> None:
-    scalars = setup.scalars(-1.0)
-    name = f"attack-label-{steps}"
-    first = setup.graphs.run(name, face=setup.face, **scalars)[0]
-    fresh = Graphs(setup.graphs.folder).run(name, face=setup.face, **scalars)[0]
-    other = setup.graphs.run(name, face=setup.face, **scalars | {"seed": np.array(SEED + 1)})[0]
+def test_4_same_seed_same_bytes(setup: Setup, steps: int, objective: Objective) -> None:
+    name, chosen = f"attack-{objective.name}-{steps}", setup.settings(objective, -1.0)
+    first = setup.graphs.run(name, face=setup.face, **chosen)[0]
+    fresh = Graphs(setup.graphs.folder).run(name, face=setup.face, **chosen)[0]
+    other = setup.graphs.run(name, face=setup.face, **chosen | {"seed": np.array(SEED + 1)})[0]
     assert np.array_equal(first, fresh)
     assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("direction", [1.0, -1.0])
-def test_5_outcome(setup: Setup, steps: int, direction: float) -> None:
-    scalars = setup.scalars(direction)
-    got, _ = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **scalars)
-    want, _ = setup.attack(steps)(torch.from_numpy(setup.face), *tensors(scalars).values())
+@AWAY_AND_TOWARDS
+def test_5_outcome(setup: Setup, steps: int, objective: Objective, direction: float) -> None:
+    chosen = setup.settings(objective, direction)
+    got, _ = setup.graphs.run(f"attack-{objective.name}-{steps}", face=setup.face, **chosen)
+    want, _ = setup.attack(objective, steps)(torch.from_numpy(setup.face), *tensors(chosen).values())
     (embedding, probabilities), (expected_embedding, expected) = setup.recognise(got), setup.recognise(want.numpy())
-    label = int(scalars["label"])
-    assert probabilities[label] == pytest.approx(expected[label], abs=1e-2)
     assert embedding @ expected_embedding >= 0.99
-    assert probabilities.argmax() == expected.argmax()
+    if objective is LABEL:
+        label = int(chosen["label"])
+        assert probabilities[label] == pytest.approx(expected[label], abs=1e-2)
+        assert probabilities.argmax() == expected.argmax()
+    else:
+        reached = embedding @ chosen["reference"]
+        assert reached == pytest.approx(expected_embedding @ chosen["reference"], abs=1e-2)
+        start = setup.recognise(setup.face)[0] @ chosen["reference"]
+        assert reached < start if direction < 0 else reached > start
 
 
 @pytest.mark.parametrize("steps", STEPS)
@@ -203,7 +231,7 @@ def test_5_outcome(setup: Setup, steps: int, direction: float) -> None:
 def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: float) -> None:
     """Foolbox's PGD on the same problem: pixels of the square, seen through feather and resampling."""
     foolbox = pytest.importorskip("foolbox")
-    scalars = setup.scalars(direction)
+    chosen = setup.settings(LABEL, direction)
     square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), setup.reference.size, 0.06)
 
     class Seen(torch.nn.Module):
@@ -216,31 +244,31 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
             noise = random_start(torch.tensor(SEED), len(setup.face)).permute(2, 0, 1)[None]
             return x0 + type(x0)(noise * epsilon)
 
-    label = torch.tensor([int(scalars["label"])])
+    label = torch.tensor([int(chosen["label"])])
     criteria = foolbox.criteria
     goal = criteria.TargetedMisclassification(label) if direction > 0 else criteria.Misclassification(label)
     attack = FromOurStart(abs_stepsize=STEP_SIZE, steps=steps)
     model = foolbox.PyTorchModel(Seen().eval(), bounds=(0, 255))
     theirs = attack.run(model, square.pixels[None], goal, epsilon=EPSILON)[0] - square.pixels
-    ours = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **scalars)[0]
+    ours = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **chosen)[0]
 
     def loss(protected: torch.Tensor) -> float:
         faces = protected.permute(2, 0, 1).float() - square.pixels
         image = (square.rows @ (square.pixels + faces) @ square.rows.T)[None]
-        return setup.reference.loss(image, label[0]).item()
+        return setup.reference.loss(LABEL)(image, label[0]).item()
 
     assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
 
 
 def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> None:
-    scalars = setup.scalars(1.0)
+    chosen = setup.settings(LABEL, 1.0)
     results = [
         setup.graphs.run(
             "attack-label-step",
             face=setup.face,
             perturbation=np.full(setup.face.shape, value, np.float32),
             iteration=iteration,
-            **scalars,
+            **chosen,
         )[0]
         for value, iteration in ((0, 0), (5, 0), (5, 1))
     ]
@@ -257,12 +285,12 @@ def test_validation_notices_a_wrong_graph(setup: Setup, tmp_path: Path) -> None:
     other, _ = load_checkpoint(CHECKPOINT)
     with torch.no_grad():
         other.backbone.conv1.weight.mul_(1 + 0.05 * torch.randn_like(other.backbone.conv1.weight))
-    gradient = gradient_graph(label_gradient(fold(other, description)), description.input_size)
-    ir.save(attack_step_graph(gradient, description.input_size), tmp_path / "attack-label-step.onnx")
-    ir.save(attack_graph(gradient, description.input_size, 1), tmp_path / "attack-label-2.onnx")
+    gradient, size = gradient_graph(fold(other, description), LABEL), description.input_size
+    ir.save(attack_step_graph(gradient, LABEL, size), tmp_path / "attack-label-step.onnx")
+    ir.save(attack_graph(gradient, LABEL, size, 1), tmp_path / "attack-label-2.onnx")
     validator = Validator(model, description, tmp_path)
-    validator.attack_step("attack-label-step.onnx")
-    validator.attack("attack-label-2.onnx", 2)
+    validator.attack_step("attack-label-step.onnx", LABEL)
+    validator.attack("attack-label-2.onnx", LABEL, 2)
     with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label-2\.onnx"):
         validator.raise_failures()
     assert not Check("graph", "what", float("nan"), 1.0).ok

@@ -13,7 +13,7 @@ from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.training.model import load_checkpoint
 
 STEPS = (1, 2, 3, 4, 8)
-ATTACKS = [*(f"attack-label-{count}.onnx" for count in STEPS), "attack-label-step.onnx"]
+ATTACKS = [f"attack-{kind}-{count}.onnx" for kind in ("label", "feature") for count in (*STEPS, "step")]
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -91,12 +91,3 @@ def test_detector_alone(tmp_path: Path) -> None:
     result = CliRunner().invoke(export, ["--detector-only", "--out", str(tmp_path)])
     assert result.exit_code == 0
     assert [file.name for file in tmp_path.iterdir()] == ["detector.onnx"]
-
-
-def test_the_model_card_says_what_the_checkpoint_says() -> None:
-    _, description = load_checkpoint(CHECKPOINT)
-    card = CHECKPOINT.with_name("README.md").read_text()
-    assert f"| test accuracy | {description.accuracy:.4f} on" in card
-    for threshold in description.thresholds.values():
-        assert f"{threshold:.4f}" in card
-    assert f"{description.input_size}x{description.input_size}" in card

@@ -35,8 +35,9 @@ def graph_file(path: Path, metadata: dict[str, str]) -> Path:
 def artifacts_folder(
     folder: Path, recognizer: dict[str, str] = RECOGNIZER, attack: dict[str, str] = ATTACK, steps: int = 2
 ) -> Path:
-    """Write a folder with a recogniser and an attack that have the right metadata but compute nothing."""
+    """Write a folder with a recogniser and two attacks that have the right metadata but compute nothing."""
     folder.mkdir(exist_ok=True)
     graph_file(folder / "recognizer.onnx", recognizer)
-    graph_file(folder / f"attack-label-{steps}.onnx", attack)
+    for kind in ("label", "feature"):
+        graph_file(folder / f"attack-{kind}-{steps}.onnx", attack | {"kind": f"attack-{kind}"})
     return folder

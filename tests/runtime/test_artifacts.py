@@ -108,32 +108,38 @@ def test_attack_by_steps(tmp_path: Path) -> None:
     artifacts = Artifacts(artifacts_folder(tmp_path))
     graph_file(tmp_path / "attack-label-10.onnx", ATTACK | {"steps": "10"})
     graph_file(tmp_path / "attack-label-step.onnx", ATTACK | {"kind": "attack-label-step"})
-    assert artifacts.steps == [2, 10]
-    assert artifacts.attack(10).text("steps") == "10"
-    assert artifacts.attack().text("steps") == "2"  # the default that the attacks state
+    assert artifacts.steps("label") == [2, 10]
+    assert artifacts.steps("feature") == [2]
+    assert artifacts.attack("label", 10).text("steps") == "10"
+    assert artifacts.attack("feature").text("kind") == "attack-feature"
+    assert artifacts.attack("label").text("steps") == "2"  # the default that the attacks state
     with pytest.raises(SettingError, match=r"no attack of 3 steps in .*; exported numbers of steps: 2, 10"):
-        artifacts.attack(3)
+        artifacts.attack("label", 3)
 
 
 def test_no_attack_at_all(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactsError, match=r"no attack-label-K\.onnx"):
-        Artifacts(tmp_path).attack()
+    with pytest.raises(ArtifactsError, match=r"no attack-feature-K\.onnx"):
+        Artifacts(tmp_path).attack("feature")
 
 
 def test_attack_of_another_checkpoint(tmp_path: Path) -> None:
     artifacts_folder(tmp_path, attack=ATTACK | {"checkpoint_sha256": "def"})
     with pytest.raises(ArtifactsError, match=r"from another checkpoint than recognizer\.onnx; export again"):
-        Artifacts(tmp_path).attack()
+        Artifacts(tmp_path).attack("label")
 
 
 def test_inspection(tmp_path: Path) -> None:
     (artifacts_folder(tmp_path) / "weights.bin").write_bytes(bytes(2_000_000))
     found = inspect_folder(tmp_path)
-    assert [graph["file"] for graph in found["graphs"]] == ["attack-label-2.onnx", "recognizer.onnx"]
-    assert found["graphs"][1]["metadata"]["classes"] == ["Ada", "Grace"]
+    assert [graph["file"] for graph in found["graphs"]] == [
+        "attack-feature-2.onnx",
+        "attack-label-2.onnx",
+        "recognizer.onnx",
+    ]
+    assert found["graphs"][2]["metadata"]["classes"] == ["Ada", "Grace"]
     assert found["weights"] == [{"file": "weights.bin", "bytes": 2_000_000}]
     lines = table(found).splitlines()
-    assert lines[2].split() == ["recognizer.onnx", "0.0", "recognizer", "1", "2", "abc"]
+    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "1", "2", "abc"]
     assert lines[-1] == "threshold at FAR 1.0%: similarity 0.350"
 
 

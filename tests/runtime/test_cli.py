@@ -84,7 +84,7 @@ def test_protect_as_json(run: Run, photo_file: Path) -> None:
     assert facts["input"] == "photo.png"
     assert facts["output"] == str(Path("out/photo_protected.png"))
     assert (facts["epsilon"], facts["step_size"], facts["steps"], facts["seed"]) == (6, 1.5, 1, 3)
-    assert (facts["label"], facts["consent"]) == (None, None)
+    assert (facts["attack"], facts["label"], facts["consent"]) == ("cloak", None, None)
     (face,) = facts["faces"]
     assert face["number"] == 1
     assert face["matched"] == (face["similarity"] >= face["threshold"])
@@ -95,14 +95,21 @@ def test_protect_as_json(run: Run, photo_file: Path) -> None:
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_label_and_consent(run: Run, artifacts: Path) -> None:
     classes = json.loads(run("inspect", "--json").stdout)["graphs"][-1]["metadata"]["classes"]
-    warned = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "--json", "-o", "a.png")
+    refused = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "-o", "a.png")
+    assert refused.exit_code == 2
+    assert f'makes "{classes[0]}" the match' in refused.stderr.splitlines()[-1]
     agreed = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "--json", "-o", "b.png", "--consent")
-    assert (warned.exit_code, agreed.exit_code) == (0, 0)
-    assert f'Warning: this makes "{classes[0]}" the match' in warned.stderr
-    assert "Warning" not in agreed.stderr
-    for result, consent in ((warned, False), (agreed, True)):
-        facts = json.loads(result.stdout)
-        assert (facts["label"], facts["consent"]) == (classes[0], consent)
+    assert agreed.exit_code == 0
+    facts = json.loads(agreed.stdout)
+    assert (facts["attack"], facts["label"], facts["consent"]) == ("label", classes[0], True)
+
+
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_away(run: Run) -> None:
+    result = run("protect", "photo.png", "--steps", 1, "--away", "--json")
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert (facts["attack"], facts["label"], facts["consent"]) == ("away", None, None)
 
 
 @pytest.mark.parametrize("name", BAD_PHOTOS)
@@ -222,7 +229,7 @@ def test_full_disk(photo_file: Path) -> None:
         (["--steps", "5"], "no attack of 5 steps"),
         (["--seed=-1"], "seed is -1"),
         (["--faces", "0"], "numbered from 1"),
-        (["--label", "Nobody"], 'no label "Nobody"'),
+        (["--label", "Nobody", "--consent"], 'no label "Nobody"'),
     ],
 )
 @pytest.mark.usefixtures("fake_artifacts")

@@ -97,6 +97,12 @@ def test_the_seed_decides(protector: Protector, photo: bytes) -> None:
     assert first == again != other
 
 
+def test_away_from_the_identity_that_is_seen(protector: Protector, photo: bytes) -> None:
+    cloaked, away = (protector.protect(photo, Settings(strength="high", away=away)).faces[0] for away in (False, True))
+    assert away.after.name != away.before.name
+    assert cloaked.similarity < away.similarity  # which is what the cloak aims at
+
+
 def test_targeted(protector: Protector, photo: bytes) -> None:
     label = protector.classes[-1]
     result = protector.protect(photo, Settings(label=label, strength="high")).faces[0]
@@ -180,6 +186,11 @@ def test_no_face(protector: Protector) -> None:
         protector.protect(encoded(Image.new("RGB", (100, 100), "blue"), "PNG"))
 
 
+def test_towards_and_away_exclude_each_other() -> None:
+    with pytest.raises(SettingError, match="not both"):
+        Settings(label="Ada", away=True)
+
+
 @pytest.mark.parametrize(("label", "hint"), [("Grac", 'did you mean "Grace"'), ("Zoltan", "inspect --json")])
 def test_unknown_label(tmp_path: Path, label: str, hint: str) -> None:
     with pytest.raises(SettingError, match=f'no label "{label}" among 2; .*{hint}'):
@@ -194,5 +205,5 @@ def test_steps_that_were_not_exported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["defaults", "steps"])
 def test_missing_key_of_the_attack_is_named(tmp_path: Path, key: str) -> None:
     attack = {name: value for name, value in ATTACK.items() if name != key}
-    with pytest.raises(ArtifactsError, match=rf"attack-label-2\.onnx: the metadata lacks face_encryption\.{key}"):
+    with pytest.raises(ArtifactsError, match=rf"attack-feature-2\.onnx: the metadata lacks face_encryption\.{key}"):
         Protector(artifacts_folder(tmp_path, attack=attack)).check(Settings())
