@@ -76,7 +76,7 @@ class Bench:
             "step_size": np.array(step_size, np.float32),
             "seed": np.array(0),
         }
-        (protected,) = self.artifacts.attack(steps).run(["protected"], feed)
+        (protected,) = self.artifacts.attack("label", steps).run(["protected"], feed)
         image = probe.image.copy()
         paste_square(image, protected, corner)
         return Probe(image, probe.box, probe.label)
