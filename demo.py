@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from face_encryption.runtime import Protector, Settings
+from face_encryption.runtime import Protector
 
 ENLARGE = 10
 
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     photo = io.BytesIO()
     Image.fromarray(data.astronaut()).save(photo, "PNG")
-    protected = Protector(options.artifacts).protect(photo.getvalue(), Settings(strength="high"))
+    protected = Protector(options.artifacts).protect(photo.getvalue())
 
     folder = Path("demo")
     folder.mkdir(exist_ok=True)

@@ -30,7 +30,7 @@ WEIGHTS = "weights.bin"
 MODELS = Path(str(files("face_encryption.models")))
 STEPS = (1, 2, 3, 4, 8)
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon.
-DEFAULTS = {"epsilon": 8, "step_size": 2, "steps": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
+DEFAULTS = {"epsilon": 8, "step_size": 4, "steps": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 
 
 def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> Path:

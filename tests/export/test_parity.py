@@ -144,9 +144,11 @@ def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Ob
         perturbation, expected = attack.step(
             square, perturbation, given[objective.target], given["direction"], given["step_size"]
         )
+        assert loss == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
+        if objective is LABEL and expected < 1e-5:
+            break  # the label is reached: one minus its probability, the gradient's size, is rounding error
         same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
         assert same.mean() >= 0.999
-        assert loss == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)

@@ -83,7 +83,7 @@ def test_protect_as_json(run: Run, photo_file: Path) -> None:
     facts = json.loads(line)
     assert facts["input"] == "photo.png"
     assert facts["output"] == str(Path("out/photo_protected.png"))
-    assert (facts["epsilon"], facts["step_size"], facts["steps"], facts["seed"]) == (6, 1.5, 1, 3)
+    assert (facts["epsilon"], facts["step_size"], facts["steps"], facts["seed"]) == (6, 3, 1, 3)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("cloak", None, None)
     (face,) = facts["faces"]
     assert face["number"] == 1
