@@ -100,14 +100,15 @@ def recognizer(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         report.write(out / "identities.csv")
-        plot_verification(report.same, report.impostor, report.thresholds, out / "verification.png")
+        plot_verification(report.verification, out / "verification.png")
+    rates, thresholds = report.verification.rates, report.verification.thresholds
     if as_json:
-        facts = ("accuracy", "identities", "rates", "thresholds")
-        click.echo(json.dumps({name: getattr(report, name) for name in facts}))
+        facts = {"accuracy": report.accuracy, "identities": report.identities}
+        click.echo(json.dumps(facts | {"rates": rates, "thresholds": thresholds}))
         return
     click.echo(f"accuracy {report.accuracy:.4f} on {len(test.names)} faces of {len(report.identities)} identities")
-    for rate, share in report.rates.items():
-        click.echo(f"verification at FAR {float(rate):.1%}: TAR {share:.4f}, threshold {report.thresholds[rate]:.4f}")
+    for rate, share in rates.items():
+        click.echo(f"verification at FAR {float(rate):.1%}: TAR {share:.4f}, threshold {thresholds[rate]:.4f}")
     for name, count, right, instead in report.identities[:worst]:
         click.echo(f"{name}: {right} of {count}" + (f", mostly taken for {instead}" if instead else ""))
 

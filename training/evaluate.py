@@ -71,19 +71,38 @@ def true_accept_rate(same: Tensor, threshold: float) -> float:
 
 
 @dataclass
+class Verification:
+    """How well pairs of one person are told from others.
+
+    `thresholds` and `rates` map a false accept rate to the threshold there and to the true accept rate; `same` and
+    `impostor` are the similarities of the pairs.
+    """
+
+    thresholds: dict[str, float]
+    rates: dict[str, float]
+    same: Tensor
+    impostor: Tensor
+
+
+def verify(model: Recognizer, people: FaceSet, description: Description) -> Verification:
+    """Set the thresholds on all pairs of faces of different people, and measure those of one person at them."""
+    same, impostor = similarities(model, people, description)
+    found = thresholds(impostor)
+    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in found.items()}
+    return Verification(found, rates, same, impostor)
+
+
+@dataclass
 class Report:
     """What `evaluate recognizer` found.
 
     `identities` holds for each identity its name, the number of its faces, how many were recognised, and for whom the
-    others were taken most often; the worst come first. `rates` maps a false accept rate to the true accept rate.
+    others were taken most often; the worst come first.
     """
 
     accuracy: float
     identities: list[tuple[str, int, int, str]]
-    rates: dict[str, float]
-    thresholds: dict[str, float]
-    same: Tensor
-    impostor: Tensor
+    verification: Verification
 
     def write(self, path: Path) -> None:
         """Write the identities as CSV."""
@@ -106,7 +125,5 @@ def evaluate(model: Recognizer, description: Description, test: FaceSet, strange
         for name, count in Counter(test.names).items()
     ]
     rows.sort(key=lambda row: (row[2] / row[1], -row[1], row[0]))
-    same, impostor = similarities(model, strangers, description)
-    found = thresholds(impostor)
-    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in found.items()}
-    return Report(sum(right.values()) / len(answers), rows, rates, found, same, impostor)
+    verified = verify(model, strangers, description)
+    return Report(sum(right.values()) / len(answers), rows, verified)

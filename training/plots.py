@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from torch import Tensor
+from face_encryption.training.evaluate import Verification
 
 
 def plot_history(path: Path) -> None:
@@ -24,15 +24,15 @@ def plot_history(path: Path) -> None:
     figure.savefig(path.with_suffix(".png"), dpi=100)
 
 
-def plot_verification(same: Tensor, impostor: Tensor, thresholds: dict[str, float], path: Path) -> None:
+def plot_verification(found: Verification, path: Path) -> None:
     """Draw how similar faces of one person and of different people are, and the thresholds by false accept rate."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for values, label in ((impostor, "different people"), (same, "same person")):
+    for values, label in ((found.impostor, "different people"), (found.same, "same person")):
         axes.hist(values.numpy(), bins=100, range=(-1, 1), density=True, alpha=0.6, label=label)
-    for rate, threshold in thresholds.items():
+    for rate, threshold in found.thresholds.items():
         axes.axvline(threshold, color="black", linestyle=":")
         axes.text(threshold, axes.get_ylim()[1], f" FAR {float(rate):.1%}", rotation=90, va="top", ha="right")
     axes.set(xlabel="cosine similarity", ylabel="density")

@@ -25,7 +25,7 @@ from torch import Tensor
 from face_encryption.training.augment import random_view
 from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
 from face_encryption.training.distill import cosine_loss, relational_loss
-from face_encryption.training.evaluate import accuracy, normalise, similarities, thresholds, true_accept_rate
+from face_encryption.training.evaluate import accuracy, normalise, verify
 from face_encryption.training.faces import FaceSet, cut_size, load_faces
 from face_encryption.training.model import Description, Recognizer, load_backbone, load_checkpoint, save_checkpoint
 from face_encryption.training.plots import plot_history
@@ -300,11 +300,11 @@ def train(config: Config) -> Description:
     if data.test:
         description.accuracy = round(accuracy(trainer.recognizer, data.test, description), 4)
     if people := data.strangers or data.test:
-        same, impostor = similarities(trainer.recognizer, people, description)
-        description.thresholds = thresholds(impostor)
-        for rate, threshold in description.thresholds.items():
-            description.true_accept_rates[rate] = round(true_accept_rate(same, threshold), 4)
-            print(f"FAR {rate}: threshold {threshold}, TAR {description.true_accept_rates[rate]}")
+        found = verify(trainer.recognizer, people, description)
+        description.thresholds = found.thresholds
+        description.true_accept_rates = {rate: round(share, 4) for rate, share in found.rates.items()}
+        for rate, share in description.true_accept_rates.items():
+            print(f"FAR {rate}: threshold {found.thresholds[rate]}, TAR {share}")
     save_checkpoint(config.out, trainer.recognizer, description)
     print(f"{config.out}: test accuracy {description.accuracy:.4f} after {description.minutes} minutes")
     return description

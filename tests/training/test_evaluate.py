@@ -51,7 +51,7 @@ def test_the_model_card_says_what_the_checkpoint_says() -> None:
     description = load_checkpoint(CHECKPOINT)[1]
     size = description.input_size
     assert re.search(rf"\| input \| {size}x{size}", card)
-    assert f"| test accuracy | {description.accuracy:.4f} " in card
+    assert f"| test accuracy | {description.accuracy:.4f} on" in card
     for far, rate in description.true_accept_rates.items():
         threshold = description.thresholds[far]
         assert f"FAR {float(far):.1%}: threshold {threshold:.4f}, TAR {rate:.4f}" in card
