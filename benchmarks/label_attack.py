@@ -74,6 +74,8 @@ class Bench:
             "direction": np.array(direction, np.float32),
             "epsilon": np.array(epsilon, np.float32),
             "step_size": np.array(step_size, np.float32),
+            "momentum": np.array(self.momentum, np.float32),
+            "diversity": np.array(0, np.float32),
             "seed": np.array(0),
         }
         (protected,) = self.artifacts.attack("label", steps).run(["protected"], feed)

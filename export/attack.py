@@ -3,9 +3,14 @@
 Madry et al. 2018 (arXiv:1706.06083), on the pixels of the photo: each step resamples the changed face to the
 recognizer's grid, takes the gradient there, carries it back through the same resampling, and moves every pixel by the
 step size along its sign. epsilon and step size are in pixel levels (8 means 8/255).
+
+Two additions make what one recognizer teaches count for others: momentum, which sums the gradients of all steps (Dong
+et al. 2018, MI-FGSM, arXiv:1710.06081), and diversity, which shows each step another view of the face (Xie et al. 2019,
+DI-FGSM, arXiv:1803.06978). With both at 0 it is plain PGD.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,19 +19,31 @@ from face_encryption.export.noise import random_start
 
 # The perturbation fades over this part of the square's edge on each side, so that no border shows in the photo.
 FEATHER = 0.06
+# How far a view of diversity 1 is at most zoomed and shifted, in parts of the square's edge; every other is mirrored.
+ZOOM, SHIFT = 0.12, 0.06
+# A step draws these from the seed: zoom, two shifts, and whether to mirror.
+DRAWS = 4
 
 Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def resampling_matrix(side: int, size: int) -> Tensor:
+def resampling_matrix(side: int, size: int, zoom: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
     """Weights f32 [size, side] that resample a line of `side` pixels to `size`.
 
     A triangle filter with pixel centres at half integers, widened when it shrinks: what Pillow's BILINEAR and torch's
     antialiased bilinear compute. Being a matrix, it is the same in every runtime, and its gradient is its transpose.
+
+    `zoom` is the part of the line that is seen, mirrored where it is negative, and `shift` how far its middle lies from
+    the line's, as a part of it; beyond the ends the last pixel goes on. Without them all of the line is seen.
     """
     pixels = torch.arange(side, dtype=torch.float32) + 0.5
     ratio = torch.full((), side, dtype=torch.float32) / size
     centres = (torch.arange(size, dtype=torch.float32) + 0.5) * ratio
+    if zoom is not None and shift is not None:
+        middle = ratio * size / 2
+        seen = (centres - middle) * zoom + middle * (1 + 2 * shift)
+        centres = torch.minimum(seen.clamp(min=0.5), 2 * middle - 0.5)
+        ratio = ratio * zoom.abs()
     weights = (1 - (pixels[None] - centres[:, None]).abs() / torch.maximum(ratio, torch.ones(()))).relu()
     return weights / weights.sum(1, keepdim=True)
 
@@ -45,7 +62,7 @@ class Square:
         """Take `face` u8 [S, S, 3] and prepare for a recognizer of input `size`; epsilon is in pixel levels."""
         side = face.shape[0]
         self.pixels = face.permute(2, 0, 1).float()
-        self.rows = resampling_matrix(side, size)
+        self.size = size
         self.mask = feather_mask(side, feather)
         self.epsilon = epsilon
         self.lowest = torch.maximum(-epsilon, -self.pixels)
@@ -55,9 +72,20 @@ class Square:
         """Clamp f32 [3, S, S] to [-epsilon, epsilon] and to what keeps every pixel in [0, 255]."""
         return torch.minimum(torch.maximum(perturbation, self.lowest), self.highest)
 
-    def image(self, perturbation: Tensor) -> Tensor:
-        """Return the perturbed face as the recognizer takes it: f32 [1, 3, size, size] pixel levels."""
-        return (self.rows @ (self.pixels + self.mask * perturbation) @ self.rows.T)[None]
+    def view(self, draws: Tensor, diversity: Tensor) -> "View":
+        """Choose what the recognizer sees: at diversity 0 the square as it is, at 1 changed by `draws` in [-1, 1)."""
+        side = self.mask.shape[0]
+        zoom = 1 + ZOOM * diversity * draws[0]
+        mirror = torch.where(draws[3] + 1 < diversity.clamp(max=1.0), -1.0, 1.0)
+        shifts = SHIFT * diversity * draws[1:3]
+        return View(
+            resampling_matrix(side, self.size, zoom, shifts[0]),
+            resampling_matrix(side, self.size, zoom * mirror, shifts[1]),
+        )
+
+    def face(self, perturbation: Tensor) -> Tensor:
+        """Return the perturbed face, f32 [3, S, S] in pixel levels, before rounding."""
+        return self.pixels + self.mask * perturbation
 
     def protected(self, perturbation: Tensor) -> Tensor:
         """Add the feathered perturbation in whole levels: u8 [S, S, 3], never further than epsilon from the face."""
@@ -65,6 +93,37 @@ class Square:
         bound = torch.floor(self.epsilon)
         levels = torch.minimum(torch.maximum(torch.round(self.mask * perturbation), -bound), bound)
         return (self.pixels + levels).clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a step looks at the square: matrices f32 [size, S] that resample its lines downwards and across."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def of(self, face: Tensor) -> Tensor:
+        """Resample f32 [3, S, S] to the recognizer's image f32 [1, 3, size, size]."""
+        return (self.rows @ face @ self.columns.T)[None]
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """Carry a gradient f32 [1, 3, size, size] back to the pixels of the square, f32 [3, S, S]."""
+        return self.rows.T @ gradient[0] @ self.columns
+
+
+@dataclass(frozen=True)
+class Move:
+    """What each step does: the scalars of the graphs' inputs.
+
+    `direction` is +1 to move towards the target and -1 to move away from it; `step_size` is in pixel levels;
+    `momentum` is what remains of the earlier steps' gradients, 0 for nothing and 1 for all; `diversity` is how much the
+    views differ, 0 for not at all.
+    """
+
+    direction: Tensor
+    step_size: Tensor
+    momentum: Tensor
+    diversity: Tensor
 
 
 class Attack(nn.Module):
@@ -76,18 +135,27 @@ class Attack(nn.Module):
         self.gradient, self.size, self.steps, self.feather = gradient, size, steps, feather
 
     def forward(
-        self, face: Tensor, target: Tensor, direction: Tensor, epsilon: Tensor, step_size: Tensor, seed: Tensor
+        self,
+        face: Tensor,
+        target: Tensor,
+        direction: Tensor,
+        epsilon: Tensor,
+        step_size: Tensor,
+        momentum: Tensor,
+        diversity: Tensor,
+        seed: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Attack `face` u8 [S, S, 3]; the scalars are those of `begin` and `step`.
+        """Attack `face` u8 [S, S, 3]; the scalars are those of `Move`, of `begin` and of `step`.
 
         Returns the protected face, u8 [S, S, 3], and f32 [K], the loss that each step met: element 0 is the random
         start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
         """
-        square = self.square(face, epsilon)
-        perturbation = self.begin(square, seed)
+        square, move = self.square(face, epsilon), Move(direction, step_size, momentum, diversity)
+        perturbation, draws = self.begin(square, seed), self.draws(seed)
+        velocity = torch.zeros_like(perturbation)
         losses = []
-        for _ in range(self.steps):
-            perturbation, loss = self.step(square, perturbation, target, direction, step_size)
+        for number in range(self.steps):
+            perturbation, velocity, loss = self.step(square, perturbation, velocity, target, move, draws[number])
             losses.append(loss)
         return square.protected(perturbation), torch.stack(losses)
 
@@ -99,18 +167,26 @@ class Attack(nn.Module):
         """Draw the random start f32 [3, S, S] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""
         return square.project(random_start(seed, square.mask.shape[0]).permute(2, 0, 1) * square.epsilon)
 
-    def step(
-        self, square: Square, perturbation: Tensor, target: Tensor, direction: Tensor, step_size: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """One iteration; returns the next perturbation f32 [3, S, S] and the loss before it.
+    def draws(self, seed: Tensor) -> Tensor:
+        """Draw f32 [N, DRAWS] in [-1, 1) for the views; step i takes the row i modulo N."""
+        # Another seed than the random start's, or the first views would depend on the first pixels.
+        return random_start(seed + 0x5EED, 32).reshape(-1, DRAWS)
 
-        `target` is what the loss compares with, a label (i64 scalar) or an embedding (f32 [E]); `direction` is +1 to
-        move towards it and -1 to move away from it; `step_size` is in pixel levels.
+    def step(
+        self, square: Square, perturbation: Tensor, velocity: Tensor, target: Tensor, move: Move, draws: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One iteration; returns the next perturbation and velocity, f32 [3, S, S], and the loss before it.
+
+        `velocity` sums the gradients so far; `target` is what the loss compares with, a label (i64 scalar) or an
+        embedding (f32 [E]); `draws` f32 [DRAWS] decide the view.
         """
-        gradient, loss = self.gradient(square.image(perturbation), target)
+        view = square.view(draws, move.diversity)
+        gradient, loss = self.gradient(view.of(square.face(perturbation)), target)
         # The mask only scales the gradient, so its sign needs none.
-        pixel_gradient = square.rows.T @ gradient[0] @ square.rows
-        return square.project(perturbation - direction * step_size * torch.sign(pixel_gradient)), loss
+        pixel_gradient = view.back(gradient)
+        size = pixel_gradient.abs().mean().clamp(min=1e-30)
+        velocity = move.momentum * velocity + pixel_gradient / size
+        return square.project(perturbation - move.direction * move.step_size * torch.sign(velocity)), velocity, loss
 
 
 class AttackStep(Attack):
@@ -120,18 +196,25 @@ class AttackStep(Attack):
         self,
         face: Tensor,
         perturbation: Tensor,
+        velocity: Tensor,
         iteration: Tensor,
         target: Tensor,
         direction: Tensor,
         epsilon: Tensor,
         step_size: Tensor,
+        momentum: Tensor,
+        diversity: Tensor,
         seed: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Take and return the perturbation f32 [S, S, 3]; `iteration` 0 draws the random start in its place.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take and return perturbation and velocity, f32 [S, S, 3]; `iteration` 0 begins anew in their place.
 
-        Returns the next perturbation, the face that it would give, u8 [S, S, 3], and the loss before the step.
+        Returns the next of both, the face that they would give, u8 [S, S, 3], and the loss before the step.
         """
-        square = self.square(face, epsilon)
-        before = torch.where(iteration == 0, self.begin(square, seed), perturbation.permute(2, 0, 1))
-        after, loss = self.step(square, before, target, direction, step_size)
-        return after.permute(1, 2, 0), square.protected(after), loss
+        square, move = self.square(face, epsilon), Move(direction, step_size, momentum, diversity)
+        first = iteration == 0
+        before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
+        moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))
+        draws = self.draws(seed)
+        draw = draws[iteration % draws.shape[0]]
+        after, moved, loss = self.step(square, before, moving, target, move, draw)
+        return after.permute(1, 2, 0), moved.permute(1, 2, 0), square.protected(after), loss

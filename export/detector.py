@@ -19,6 +19,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
+from . import FORMAT_VERSION
 from .tflite import GraphBuilder, Value, add_tflite
 
 DetectorKind = Literal["short-range", "full-range"]
@@ -317,7 +318,7 @@ def _checked_content(path: Path, sha256: str) -> bytes:
 def _metadata(kind: DetectorKind, spec: _Kind) -> dict[str, str]:
     properties = {
         "kind": "detector",
-        "format_version": "1",
+        "format_version": FORMAT_VERSION,
         "input_size": str(spec.size),
         "detector": kind,
         "defaults": json.dumps({"score_threshold": 0.5, "max_faces": 100}),

@@ -130,10 +130,13 @@ def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir
     inputs = {
         "face": _example_face(),
         "perturbation": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3),
+        "velocity": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3),
         "iteration": torch.tensor(0),
         **_settings(objective),
     }
-    model = to_onnx(AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "protected", "loss"])
+    model = to_onnx(
+        AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "next_velocity", "protected", "loss"]
+    )
     return _with_gradient(model, gradient)
 
 
@@ -147,6 +150,8 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
         "direction": torch.tensor(1.0),
         "epsilon": torch.tensor(8.0),
         "step_size": torch.tensor(2.0),
+        "momentum": torch.tensor(1.0),
+        "diversity": torch.tensor(1.0),
         "seed": torch.tensor(0),
     }
 

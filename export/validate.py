@@ -17,7 +17,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from face_encryption.export.attack import Attack
+from face_encryption.export.attack import Attack, Move
 from face_encryption.export.graphs import LABEL, FaceRecognizer, Objective, Surrogate
 from face_encryption.training.model import Description
 
@@ -98,20 +98,25 @@ class Validator:
         attack = Attack(self.reference.gradient(objective), self.reference.size, 1)
         for side, direction, face, settings in self._cases(objective):
             square = attack.square(face, settings["epsilon"])
-            perturbation = torch.zeros(3, side, side)
+            move = Move(*(settings[key] for key in ("direction", "step_size", "momentum", "diversity")))
+            draws = attack.draws(settings["seed"])
+            perturbation = velocity = torch.zeros(3, side, side)
             for iteration in range(3):
                 feed = {
                     "face": face.numpy(),
                     "perturbation": perturbation.permute(1, 2, 0).contiguous().numpy(),
+                    "velocity": velocity.permute(1, 2, 0).contiguous().numpy(),
                     "iteration": np.array(iteration),
                     **{key: value.numpy() for key, value in settings.items()},
                 }
-                got, protected, loss = session.run(None, feed)
+                got, _, protected, loss = session.run(None, feed)
                 if iteration == 0:
                     perturbation = attack.begin(square, settings["seed"])
-                stepped = (settings[key] for key in (objective.target, "direction", "step_size"))
+                target = settings[objective.target]
                 with torch.no_grad():
-                    perturbation, expected = attack.step(square, perturbation, *stepped)
+                    perturbation, velocity, expected = attack.step(
+                        square, perturbation, velocity, target, move, draws[iteration]
+                    )
                 differing = np.abs(got - perturbation.permute(1, 2, 0).numpy()) > 1e-3
                 where = f"({side} px, direction {direction:+.0f}, step {iteration + 1})"
                 self._add(name, f"share of pixels stepped otherwise {where}", differing.mean(), 1e-3)
@@ -170,6 +175,9 @@ class Validator:
                     "direction": torch.tensor(direction),
                     "epsilon": torch.tensor(EPSILON),
                     "step_size": torch.tensor(STEP_SIZE),
+                    # Plain PGD one way, momentum and other views the other way.
+                    "momentum": torch.tensor(float(direction < 0)),
+                    "diversity": torch.tensor(float(direction < 0)),
                     "seed": torch.tensor(SEED),
                 },
             )

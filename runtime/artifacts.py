@@ -11,8 +11,9 @@ from typing import Any, BinaryIO, Literal, TypeVar
 import onnxruntime as ort
 
 from .errors import ArtifactsError, SettingError
+from .settings import Defaults
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 _PREFIX = "face_encryption."
 _ATTACK = re.compile(r"attack-(label|feature)-([1-9][0-9]*)\.onnx")
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
@@ -157,18 +158,28 @@ class Artifacts:
         matches = (_ATTACK.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted(int(match[2]) for match in matches if match and match[1] == kind)
 
-    def attack(self, kind: AttackKind, steps: int | None = None) -> Graph:
-        """Return the attack of a kind and so many steps; None for as many as the artifacts recommend.
+    def defaults(self, kind: AttackKind) -> Defaults:
+        """Return what the artifacts recommend for an attack of this kind.
+
+        Raises:
+            ArtifactsError: as `attack`.
+        """
+        return self._attack(kind, self._exported(kind)[0]).value("defaults", Defaults.parse)
+
+    def _exported(self, kind: AttackKind) -> list[int]:
+        if not (exported := self.steps(kind)):
+            raise ArtifactsError(f"{self.folder}: no attack-{kind}-K.onnx in this folder; export again")
+        return exported
+
+    def attack(self, kind: AttackKind, steps: int) -> Graph:
+        """Return the attack of a kind and so many steps.
 
         Raises:
             SettingError: no attack of so many steps was exported.
             ArtifactsError: there is no attack of this kind, or it cannot be read, or it was exported from another
                 checkpoint than the recogniser.
         """
-        if not (exported := self.steps(kind)):
-            raise ArtifactsError(f"{self.folder}: no attack-{kind}-K.onnx in this folder; export again")
-        if steps is None:
-            steps = self._attack(kind, exported[0]).value("defaults", lambda text: int(json.loads(text)["steps"]))
+        exported = self._exported(kind)
         if steps not in exported:
             known = ", ".join(map(str, exported))
             raise SettingError(f"no attack of {steps} steps in {self.folder}; exported numbers of steps: {known}")

@@ -110,9 +110,12 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
     "-o", "--out", help="Write here: a folder, or a file when there is one photo.  [default: beside the photo]"
 )
 @click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
+@click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True)
 @click.option("--epsilon", type=float, help="Change no pixel by more than this many levels.  [default: by --strength]")
-@click.option("--step-size", type=float, help="Levels that one step goes.  [default: in proportion to epsilon]")
-@click.option("--steps", type=int, help="Steps of the attack, one of those exported.")
+@click.option("--step-size", type=float, help="Levels that one step goes.  [default: by --effort and epsilon]")
+@click.option("--steps", type=int, help="Steps of the attack, one of those exported.  [default: by --effort]")
+@click.option("--momentum", type=float, help="What each step keeps of earlier gradients, 0 to 2.")
+@click.option("--diversity", type=float, help="How much the views of a face differ between steps, 0 to 2.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
 @click.option("--away", is_flag=True, help="Move the face away from the identity that is seen in it (non-targeted).")
 @click.option(
@@ -175,7 +178,7 @@ def protect(
         for note in [*protected.notes, f"written to {target.path}"]:
             batch.note(photo, note)
         if any(face.matched for face in protected.faces):
-            batch.note(photo, "a face is still a match; try --strength high or more --steps")
+            batch.note(photo, "a face is still a match; try --strength high or --effort thorough")
 
     batch.run(work)
 

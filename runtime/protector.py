@@ -20,7 +20,7 @@ from .artifacts import Artifacts, AttackKind, Graph, names, threshold_at
 from .errors import NoFaceError, SettingError
 from .faces import Box, Face, cut_square, detect, overlap, paste_square
 from .photo import grey, read_photo
-from .settings import Defaults, Settings
+from .settings import Plan, Settings
 
 # A face counts as matched at the threshold where 1 % of the pairs of different people would be.
 FAR = "0.01"
@@ -82,26 +82,20 @@ class ProtectedPhoto:
     Attributes:
         data: the bytes of the file, of the same format as the original.
         faces: a result for each protected face.
-        epsilon: the budget that was used, in pixel levels.
-        step_size: how far one step went, in pixel levels.
-        steps: how many steps the attack took.
+        plan: the numbers that the attack ran with.
         notes: what else the user may want to know, one line each.
     """
 
     data: bytes = field(repr=False)
     faces: tuple[FaceResult, ...]
-    epsilon: float
-    step_size: float
-    steps: int
+    plan: Plan
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Attack:
     graph: Graph
-    epsilon: float
-    step_size: float
-    steps: int
+    plan: Plan
     kind: AttackKind
     target: int | None
 
@@ -118,8 +112,10 @@ class _Attack:
                 "face": square,
                 **comparison,
                 "direction": np.array(-1 if self.target is None else 1, np.float32),
-                "epsilon": np.array(self.epsilon, np.float32),
-                "step_size": np.array(self.step_size, np.float32),
+                "epsilon": np.array(self.plan.epsilon, np.float32),
+                "step_size": np.array(self.plan.step_size, np.float32),
+                "momentum": np.array(self.plan.momentum, np.float32),
+                "diversity": np.array(self.plan.diversity, np.float32),
                 "seed": np.array(seed, np.int64),
             },
         )
@@ -209,7 +205,7 @@ class Protector:
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             paste_square(pixels, protected, corner)
-            _limit(pixels, photo.pixels, corner, len(square), attack.epsilon)
+            _limit(pixels, photo.pixels, corner, len(square), attack.plan.epsilon)
             done.append((before, time.perf_counter() - start))
 
         encoded = photo.encode(pixels)
@@ -221,12 +217,12 @@ class Protector:
             change, psnr = _difference(photo.pixels, saved, face.box, margin)
             similarity = float(before.embedding @ after.embedding)
             results.append(FaceResult(number, face, before, after, similarity, threshold, change, psnr, seconds))
-        return ProtectedPhoto(encoded, tuple(results), attack.epsilon, attack.step_size, attack.steps, photo.notes)
+        return ProtectedPhoto(encoded, tuple(results), attack.plan, photo.notes)
 
     def _attack(self, settings: Settings) -> _Attack:
         kind: AttackKind = "label" if settings.label is not None or settings.away else "feature"
-        graph = self.artifacts.attack(kind, settings.steps)
-        epsilon, step_size = graph.value("defaults", Defaults.parse).budget(settings)
+        plan = self.artifacts.defaults(kind).plan(settings)
+        graph = self.artifacts.attack(kind, plan.steps)
         target = None
         if settings.label is not None:
             if settings.label not in self.classes:
@@ -236,7 +232,7 @@ class Protector:
             target = self.classes.index(settings.label)
         for needed in (self.artifacts.recognizer, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
-        return _Attack(graph, epsilon, step_size, graph.value("steps", int), kind, target)
+        return _Attack(graph, plan, kind, target)
 
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:

@@ -1,6 +1,7 @@
 """Results in words for people and as JSON for machines."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from .faces import Face
@@ -27,9 +28,7 @@ def face_line(photo: str, number: int, face: Face) -> str:
 def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
     """Return what was done to a photo, as JSON types. An infinite PSNR, of no change, is null."""
     return {
-        "epsilon": protected.epsilon,
-        "step_size": protected.step_size,
-        "steps": protected.steps,
+        **asdict(protected.plan),
         "faces": [
             face_json(result.number, result.face)
             | {

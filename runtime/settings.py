@@ -9,6 +9,7 @@ from .errors import SettingError
 from .photo import MetadataPolicy
 
 Strength = Literal["low", "medium", "high"]
+Effort = Literal["fast", "normal", "thorough"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,11 @@ class Settings:
     Attributes:
         strength: a budget by name; `epsilon` takes its place when given.
         epsilon: no pixel changes by more than this, in pixel levels, in (0, 255].
+        effort: a number of steps by name, with the step size that suits it; `steps` and `step_size` take their place.
         step_size: how far one step goes, in pixel levels, above 0. By default it is in proportion to epsilon.
         steps: how many steps the attack takes; only exported numbers of steps exist.
+        momentum: what part of the earlier steps' gradients each step keeps, from 0 on.
+        diversity: how much the views of the face differ from step to step, from 0 on.
         label: the identity to move towards (targeted); None for nobody.
         away: move away from the identity that the recogniser sees (non-targeted) instead of from the face itself, which
             is the default and needs no identity (a cloak).
@@ -33,8 +37,11 @@ class Settings:
 
     strength: Strength = "medium"
     epsilon: float | None = None
+    effort: Effort = "normal"
     step_size: float | None = None
     steps: int | None = None
+    momentum: float | None = None
+    diversity: float | None = None
     label: str | None = None
     away: bool = False
     seed: int = 0
@@ -51,6 +58,9 @@ class Settings:
             raise SettingError(f"step size is {self.step_size:g}; it is in pixel levels and above 0")
         if self.steps is not None and self.steps < 1:
             raise SettingError(f"steps is {self.steps}; at least 1 is needed")
+        for name, value in (("momentum", self.momentum), ("diversity", self.diversity)):
+            if value is not None and not 0 <= value <= 2:
+                raise SettingError(f"{name} is {value:g}; it is from 0 to 2")
         if not 0 <= self.seed < 2**31:
             raise SettingError(f"seed is {self.seed}; it is from 0 to {2**31 - 1}")
         if self.faces is not None and any(number < 1 for number in self.faces):
@@ -59,11 +69,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the artifacts recommend, in pixel levels: a budget, the step size that suits it, and budgets by name."""
+    """What the artifacts recommend for an attack; see `Settings` for the names.
+
+    Attributes:
+        epsilon: the budget in pixel levels to which the step sizes belong.
+        strength: budgets by name.
+        effort: a number of steps and their size by name.
+        momentum, diversity: as in `Settings`.
+    """
 
     epsilon: float
-    step_size: float
     strength: dict[str, float]
+    effort: dict[str, tuple[int, float]]
+    momentum: float
+    diversity: float
 
     @classmethod
     def parse(cls, text: str) -> "Defaults":
@@ -74,20 +93,43 @@ class Defaults:
         """
         raw = json.loads(text)
         strength = {str(name): float(epsilon) for name, epsilon in raw["strength"].items()}
-        return cls(float(raw["epsilon"]), float(raw["step_size"]), strength)
+        effort = {str(name): (int(each["steps"]), float(each["step_size"])) for name, each in raw["effort"].items()}
+        return cls(float(raw["epsilon"]), strength, effort, float(raw["momentum"]), float(raw["diversity"]))
 
-    def budget(self, settings: Settings) -> tuple[float, float]:
-        """Return epsilon and step size, in pixel levels, for what the user chose.
+    def plan(self, settings: Settings) -> "Plan":
+        """Return what the attack does for what the user chose.
 
         Raises:
-            SettingError: the artifacts know no strength of this name.
+            SettingError: the artifacts know no strength or effort of this name.
         """
         epsilon = settings.epsilon
         if epsilon is None:
             if settings.strength not in self.strength:
                 raise SettingError(f"no strength {settings.strength}; there are {', '.join(self.strength)}")
             epsilon = self.strength[settings.strength]
-        step_size = settings.step_size
-        if step_size is None:
-            step_size = epsilon * self.step_size / self.epsilon
-        return epsilon, step_size
+        if settings.effort not in self.effort:
+            raise SettingError(f"no effort {settings.effort}; there are {', '.join(self.effort)}")
+        steps, step_size = self.effort[settings.effort]
+        step_size = step_size * epsilon / self.epsilon
+
+        def chosen(value: float | None, otherwise: float) -> float:
+            return otherwise if value is None else value
+
+        return Plan(
+            epsilon,
+            chosen(settings.step_size, step_size),
+            settings.steps or steps,
+            chosen(settings.momentum, self.momentum),
+            chosen(settings.diversity, self.diversity),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers that an attack runs with; epsilon and step size are in pixel levels."""
+
+    epsilon: float
+    step_size: float
+    steps: int
+    momentum: float
+    diversity: float

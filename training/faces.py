@@ -3,9 +3,12 @@
 import csv
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +18,9 @@ from rich.progress import track
 
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
 from face_encryption.training.data import DataError, Photo
-from face_encryption.training.distill import Teacher, align
+from face_encryption.training.distill import Teacher, align, see
+
+T, R = TypeVar("T"), TypeVar("R")
 
 # The cut that is kept is wider than the one that is trained on, so that rotation and shift find real pixels.
 CACHE_MARGIN = 0.5
@@ -35,10 +40,15 @@ def cut_size(input_size: int, margin: float) -> int:
 
 @dataclass
 class FaceSet:
-    """Faces of one list: `faces` u8 [M, C, C, 3], `names` the identity of each, `teacher` f32 [M, D] or None."""
+    """Faces of one list.
+
+    `faces` are cuts u8 [M, C, C, 3], `names` the identity of each, `keypoints` f32 [M, 6, 2] the detector's in pixels
+    of the cut, `teacher` f32 [M, D] what the teachers see in each, or None.
+    """
 
     faces: npt.NDArray[np.uint8]
     names: list[str]
+    keypoints: npt.NDArray[np.float32]
     teacher: npt.NDArray[np.float32] | None = None
 
 
@@ -71,10 +81,13 @@ def _area(face: Face) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def cut_face(image: npt.NDArray[np.uint8], face: Face, size: int) -> npt.NDArray[np.uint8]:
-    """Cut a face with `CACHE_MARGIN` on each side of its box, as u8 [size, size, 3]."""
-    square, _ = cut_square(image, face.box, CACHE_MARGIN)
-    return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR))
+def cut_face(
+    image: npt.NDArray[np.uint8], face: Face, size: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Cut a face with `CACHE_MARGIN` on each side of its box, as u8 [size, size, 3]; with its keypoints there."""
+    square, corner = cut_square(image, face.box, CACHE_MARGIN)
+    cut = np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR))
+    return cut, ((face.keypoints - corner) * size / len(square)).astype(np.float32)
 
 
 def open_detector(path: Path) -> ort.InferenceSession:
@@ -93,7 +106,7 @@ def load_faces(
     detector: Path,
     cache: Path,
     size: int,
-    teacher: Path | None = None,
+    teachers: Sequence[Teacher] = (),
     *,
     alone: bool = False,
 ) -> FaceSet:
@@ -101,16 +114,44 @@ def load_faces(
 
     `size` is the edge in pixels of the kept cuts. Photos that are unreadable or show no face, or with `alone` two of
     about the same size, are left out and written, with the reason, to `skipped.csv` in the cache folder.
-    Raises `DataError` when no face is left, and `TeacherError`.
+    Raises `DataError` when no face is left.
     """
     facts = [str(root.resolve()), [asdict(photo) for photo in photos], size, CACHE_MARGIN, alone]
-    key = json.dumps([*facts, _digest(detector), teacher and _digest(teacher)])
-    folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = cache_folder(cache, [*facts, _digest(detector), *(teacher.digest for teacher in teachers)])
     if not (folder / "names.json").exists():
-        _fill_cache(folder, root, photos, open_detector(detector), size, Teacher(teacher) if teacher else None, alone)
-    embeddings = np.load(folder / "teacher.npy") if teacher else None
+        _fill_cache(folder, root, photos, open_detector(detector), size, teachers, alone)
+    return read_cache(folder)
+
+
+def in_parallel(work: Callable[[T], R], items: Sequence[T], description: str) -> list[R]:
+    """Do the same for every item, one thread a core, and show progress; returns the results in order."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(track(threads.map(work, items), description, len(items)))
+
+
+def cache_folder(cache: Path, facts: list[Any]) -> Path:
+    """Return the folder for what these facts decide."""
+    return cache / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def read_cache(folder: Path) -> FaceSet:
+    """Read what `write_cache` wrote; the cuts stay on disk until they are looked at."""
+    teacher = np.load(folder / "teacher.npy") if (folder / "teacher.npy").exists() else None
     names = json.loads((folder / "names.json").read_text())
-    return FaceSet(np.load(folder / "faces.npy", mmap_mode="c"), names, embeddings)
+    return FaceSet(np.load(folder / "faces.npy", mmap_mode="c"), names, np.load(folder / "keypoints.npy"), teacher)
+
+
+def write_cache(folder: Path, faces: FaceSet) -> None:
+    """Keep a set of faces in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "faces.npy", faces.faces)
+    np.save(folder / "keypoints.npy", faces.keypoints)
+    if faces.teacher is not None:
+        np.save(folder / "teacher.npy", faces.teacher)
+    # The names come last: their presence says that the folder is whole.
+    partial = folder / "names.json.partial"
+    partial.write_text(json.dumps(faces.names))
+    partial.replace(folder / "names.json")
 
 
 def _digest(path: Path) -> str:
@@ -126,31 +167,26 @@ def _fill_cache(
     photos: Sequence[Photo],
     detector: ort.InferenceSession,
     size: int,
-    teacher: Teacher | None,
+    teachers: Sequence[Teacher],
     alone: bool,
 ) -> None:
-    cuts, names, embeddings, skipped = [], [], [], []
-    for photo in track(photos, f"cutting {len(photos)} faces"):
+    def find(photo: Photo) -> tuple[Any, ...] | str:
         try:
             image = read_photo(root / photo.path)
             face = main_face(detector, image, alone=alone)
         except DataError as error:
-            skipped.append((photo.path, str(error)))
-            continue
-        cuts.append(cut_face(image, face, size))
-        names.append(photo.name)
-        if teacher:
-            embeddings.append(teacher.embed(align(image, face.keypoints)))
-    if not cuts:
+            return str(error)
+        seen = see(teachers, align(image, face.keypoints), mirrored=True) if teachers else None
+        return (*cut_face(image, face, size), seen)
+
+    found = in_parallel(find, photos, f"cutting {len(photos)} faces")
+    skipped = [(photo.path, result) for photo, result in zip(photos, found, strict=True) if isinstance(result, str)]
+    names = [photo.name for photo, result in zip(photos, found, strict=True) if not isinstance(result, str)]
+    if not names:
         raise DataError(f"{root}: no face found in any of the {len(photos)} photos")
+    cuts, keypoints, seen = zip(*(result for result in found if not isinstance(result, str)), strict=True)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "skipped.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("photo", "reason"), *skipped])
-    np.save(folder / "faces.npy", np.stack(cuts))
-    if embeddings:
-        np.save(folder / "teacher.npy", np.stack(embeddings))
-    # The names come last: their presence says that the folder is whole.
-    partial = folder / "names.json.partial"
-    partial.write_text(json.dumps(names))
-    partial.replace(folder / "names.json")
+    write_cache(folder, FaceSet(np.stack(cuts), names, np.stack(keypoints), np.stack(seen) if teachers else None))
     print(f"{len(cuts)} faces cut, {len(skipped)} photos skipped (see {folder / 'skipped.csv'})")

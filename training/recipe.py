@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from face_encryption.training.model import SMALLEST_INPUT
+
 RECIPES = Path(str(files("face_encryption.training"))) / "recipes"
 
 
@@ -40,7 +42,8 @@ class Recipe:
 
     `input_size` (pixels) and `crop_margin` (parts of the longer box edge, on each side) are what the finished
     recognizer takes. `rotation` (degrees), `zoom`, `shift` (parts of the square's edge) and `light` (parts of the full
-    range) limit the random views; `degrade` is the share of views that are blurred or compressed.
+    range) limit the random views; `degrade` is the share of views that are blurred or compressed. `morphs` is how many
+    morphs are made (see `morph.py`); an epoch of a taught phase draws as many of them as there are photos, if it can.
     """
 
     phases: tuple[Phase, ...]
@@ -51,6 +54,7 @@ class Recipe:
     shift: float = 0.0
     light: float = 0.0
     degrade: float = 0.0
+    morphs: int = 0
     batch: int = 64
     weight_decay: float = 0.05
 
@@ -99,6 +103,6 @@ def _mistake(recipe: Recipe) -> str | None:
         if not phase.taught and not phase.identity:
             return "a phase needs a loss: cosine, relational or identity"
     for size in (recipe.input_size, *(phase.input_size for phase in recipe.phases)):
-        if not (isinstance(size, int) and 33 <= size <= 512):
-            return f"input_size is {size!r}; it is a whole number from 33 to 512"
+        if not (isinstance(size, int) and SMALLEST_INPUT <= size <= 512):
+            return f"input_size is {size!r}; it is a whole number from {SMALLEST_INPUT} to 512"
     return None

@@ -24,10 +24,18 @@ from torch import Tensor
 
 from face_encryption.training.augment import random_view
 from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
-from face_encryption.training.distill import cosine_loss, relational_loss
+from face_encryption.training.distill import cosine_loss, fit_targets, read_teachers, relational_loss
 from face_encryption.training.evaluate import accuracy, normalise, verify
 from face_encryption.training.faces import FaceSet, cut_size, load_faces
-from face_encryption.training.model import Description, Recognizer, load_backbone, load_checkpoint, save_checkpoint
+from face_encryption.training.model import (
+    EMBEDDING_SIZE,
+    Description,
+    Recognizer,
+    load_backbone,
+    load_checkpoint,
+    save_checkpoint,
+)
+from face_encryption.training.morph import load_morphs
 from face_encryption.training.plots import plot_history
 from face_encryption.training.recipe import Phase, Recipe
 
@@ -66,13 +74,14 @@ class Config:
 class Data:
     """The sets of faces of a run: `validation` chooses the checkpoint, `test` is read once, at the end.
 
-    `extra` has faces for the teacher alone, `strangers` are of people nobody learned from.
+    `extra` and `morphs` are for the teachers alone, `strangers` are of people nobody learned from.
     """
 
     train: FaceSet
     validation: FaceSet | None
     test: FaceSet | None
     extra: FaceSet | None
+    morphs: FaceSet | None
     strangers: FaceSet | None
 
 
@@ -90,16 +99,22 @@ def load_data(config: Config) -> Data:
     train, validation = split_validation(photos.train)
     extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
     size = cut_size(recipe.input_size, recipe.crop_margin)
+    teachers = list(read_teachers(config.teacher).values()) if config.teacher and recipe.taught else []
 
     def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
         # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
-        teacher = config.teacher if learn and recipe.taught else None
-        faces = (config.data, photos, config.detector, config.cache, size, teacher)
-        return load_faces(*faces, alone=learn) if photos else None
+        if not photos:
+            return None
+        taught_by = teachers if learn else []
+        return load_faces(config.data, photos, config.detector, config.cache, size, taught_by, alone=learn)
 
-    learned = load(train, learn=True)
+    learned, others = load(train, learn=True), load(extra, learn=True)
     assert learned is not None
-    return Data(learned, load(validation), load(photos.test), load(extra, learn=True), load(strangers))
+    morphs = None
+    if recipe.taught and recipe.morphs:
+        sets = [learned, *([others] if others else [])]
+        morphs = load_morphs(sets, recipe.morphs, teachers, config.cache, config.seed)
+    return Data(learned, load(validation), load(photos.test), others, morphs, load(strangers))
 
 
 def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
@@ -116,12 +131,15 @@ class Trainer:
         """Build the recognizer, from given weights where there are some. Raises `CheckpointError`."""
         torch.manual_seed(config.seed)
         self.config, self.data, self.description, self.accelerator = config, data, description, accelerator
-        sets = [data.train, *([data.extra] if data.extra else [])]
+        sets = [faces for faces in (data.train, data.extra, data.morphs) if faces]
         self.faces = [torch.from_numpy(np.asarray(faces.faces)) for faces in sets]
+        self.first = np.cumsum([0, *(len(faces) for faces in self.faces)])
         index = {name: number for number, name in enumerate(description.classes)}
         self.labels = torch.tensor([index.get(name, -1) for faces in sets for name in faces.names])
-        embeddings = [faces.teacher for faces in sets if faces.teacher is not None]
-        self.bank = torch.from_numpy(np.concatenate(embeddings)) if embeddings else None
+        # Morphs are nobody whom another face could resemble.
+        self.photos = len(self.labels) - (len(data.morphs.names) if data.morphs else 0)
+        seen = [torch.from_numpy(faces.teacher) for faces in sets if faces.teacher is not None]
+        self.targets = fit_targets(torch.cat(seen), EMBEDDING_SIZE) if seen else None
         self.recognizer = self._initial().to(memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
         self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
@@ -140,18 +158,18 @@ class Trainer:
             if before.classes != classes:
                 del weights["identities"]
             model.load_state_dict(weights, strict=False)
-        elif self.bank is not None:
+        elif self.targets is not None:
             # Where the teacher sees an identity is where the recognizer will learn to see it.
             with torch.no_grad():
                 for number in range(len(classes)):
-                    mean = self.bank[self.labels == number].mean(0)
+                    mean = self.targets[self.labels == number].mean(0)
                     model.identities[number] = F.pad(mean, (0, model.identities.shape[1] - len(mean)))
         return model
 
     def loss(self, picked: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the loss of a random view of the picked faces, and the share of known ones that were recognised."""
-        first = len(self.faces[0])
-        faces = torch.stack([self.faces[0][i] if i < first else self.faces[1][i - first] for i in picked.tolist()])
+        places = np.searchsorted(self.first, picked.numpy(), side="right") - 1
+        faces = torch.stack([self.faces[p][i - self.first[p]] for p, i in zip(places, picked.tolist(), strict=True)])
         device = self.accelerator.device
         view = random_view(faces, phase.input_size, self.config.recipe, generator)
         image = normalise(view, self.description).to(device, memory_format=torch.channels_last)
@@ -161,10 +179,10 @@ class Trainer:
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
         if phase.identity and known.any():
             loss = loss + phase.identity * F.cross_entropy(logits, labels, ignore_index=-1)
-        if phase.taught and self.bank is not None:
-            target = self.bank[picked].to(device)
+        if phase.taught and self.targets is not None:
+            target, bank = self.targets[picked].to(device), self.targets[: self.photos].to(device)
             loss = loss + phase.cosine * cosine_loss(embedding, target)
-            loss = loss + phase.relational * relational_loss(embedding, target, self.bank.to(device))
+            loss = loss + phase.relational * relational_loss(embedding, target, bank)
         return loss, (logits.argmax(1)[known] == labels[known]).float().sum() / known.sum().clamp(min=1)
 
     def fit(self) -> None:
@@ -195,11 +213,17 @@ class Trainer:
         if self.best:
             self.recognizer.load_state_dict(self.best)
 
-    def _pool(self, phase: Phase) -> Tensor:
-        return torch.arange(len(self.labels)) if phase.taught else (self.labels >= 0).nonzero()[:, 0]
+    def _pool(self, phase: Phase, generator: torch.Generator) -> Tensor:
+        """Draw the faces of an epoch, in random order."""
+        if not phase.taught:
+            known = (self.labels >= 0).nonzero()[:, 0]
+            return known[torch.randperm(len(known), generator=generator)]
+        morphs = self.photos + torch.randperm(len(self.labels) - self.photos, generator=generator)[: self.photos]
+        every = torch.cat([torch.arange(self.photos), morphs])
+        return every[torch.randperm(len(every), generator=generator)]
 
     def _batches(self, phase: Phase) -> int:
-        return max(1, len(self._pool(phase)) // self.config.recipe.batch)
+        return max(1, len(self._pool(phase, torch.Generator())) // self.config.recipe.batch)
 
     def _train_epoch(
         self, phase: Phase, rates: NDArray[np.float64], advance: Callable[[float], None]
@@ -209,8 +233,7 @@ class Trainer:
         seed, rank = self.config.seed * 100_003 + self.epoch, self.accelerator.process_index
         order = torch.Generator().manual_seed(seed)
         views = torch.Generator().manual_seed(seed + rank * 1_000_003)
-        pool, size = self._pool(phase), self.config.recipe.batch
-        pool = pool[torch.randperm(len(pool), generator=order)]
+        pool, size = self._pool(phase, order), self.config.recipe.batch
         self.model.train()
         sums = torch.zeros(2, device=self.accelerator.device)
         for step, rate in enumerate(rates):

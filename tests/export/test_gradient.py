@@ -63,7 +63,7 @@ class SmallResNet(nn.Module):
 MODELS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "vgg-like": (VggLike, 64),
     "resnet-112": (SmallResNet, 112),
-    "recognizer": (lambda: Recognizer(12), 96),
+    "recognizer": (lambda: Recognizer(12), 100),
 }
 
 
@@ -132,6 +132,8 @@ def test_whole_attack_works(exported: tuple[Surrogate, Surrogate, ir.Model]) -> 
         "direction": np.array(1, np.float32),
         "epsilon": np.array(6, np.float32),
         "step_size": np.array(2, np.float32),
+        "momentum": np.array(0, np.float32),
+        "diversity": np.array(0, np.float32),
         "seed": np.array(0),
     }
     protected, losses = session(attack_graph(graph, LABEL, plain.size, 4)).run(None, feed)

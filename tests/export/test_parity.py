@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from face_encryption.export.attack import Attack, Square
+from face_encryption.export.attack import Attack, Move, Square, View, resampling_matrix
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
     FEATURE,
@@ -34,7 +34,7 @@ from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.training.model import load_checkpoint
 
-STEPS = [1, 2, 3, 4, 8]
+STEPS = [1, 2, 3, 4, 8, 40]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 11
 AWAY_AND_TOWARDS = pytest.mark.parametrize(
     ("objective", "direction"),
@@ -69,7 +69,12 @@ class Setup:
         return Attack(self.reference.gradient(objective), self.reference.size, steps)
 
     def settings(
-        self, objective: Objective, direction: float, epsilon: float = EPSILON, step_size: float = STEP_SIZE
+        self,
+        objective: Objective,
+        direction: float,
+        epsilon: float = EPSILON,
+        step_size: float = STEP_SIZE,
+        plain: bool = False,
     ) -> dict[str, Any]:
         label = np.array(self.own if direction < 0 else (self.own + 1) % 307)
         somebody = self.face if direction < 0 else self.face[:, ::-1].copy()[:, : len(self.face) // 2].repeat(2, 1)
@@ -78,6 +83,8 @@ class Setup:
             "direction": np.float32(direction),
             "epsilon": np.float32(epsilon),
             "step_size": np.float32(step_size),
+            "momentum": np.float32(not plain),
+            "diversity": np.float32(not plain),
             "seed": np.array(SEED),
         }
 
@@ -96,6 +103,10 @@ def setup(artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
     setup = Setup(graphs, Surrogate(model, description).eval(), face, 0)
     setup.own = int(setup.recognise(face)[1].argmax())
     return setup
+
+
+def plain_view(square: Square, perturbation: torch.Tensor) -> torch.Tensor:
+    return square.view(torch.zeros(4), torch.tensor(0.0)).of(square.face(perturbation))
 
 
 def tensors(given: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -117,7 +128,7 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
     graph = gradient_graph(fold(model, description), objective)
     session = ort.InferenceSession(ir.serde.serialize_model(graph).SerializeToString())
     square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), description.input_size, 0.06)
-    image = square.image(torch.zeros(3, *setup.face.shape[:2]))
+    image = plain_view(square, torch.zeros(3, *setup.face.shape[:2]))
     target = setup.settings(objective, 1.0)[objective.target]
     want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
     got, got_loss = session.run(None, {"image": image.numpy(), objective.target: target})
@@ -132,21 +143,26 @@ def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Ob
     attack, chosen = setup.attack(objective, 1), setup.settings(objective, direction)
     given = tensors(chosen)
     square = attack.square(torch.from_numpy(setup.face), given["epsilon"])
-    perturbation = attack.begin(square, given["seed"])
-    for iteration in range(max(STEPS)):
-        got, _, loss = setup.graphs.run(
+    move = Move(*(given[key] for key in ("direction", "step_size", "momentum", "diversity")))
+    perturbation, draws = attack.begin(square, given["seed"]), attack.draws(given["seed"])
+    velocity = torch.zeros_like(perturbation)
+    for iteration in range(8):
+        got, moved, _, loss = setup.graphs.run(
             f"attack-{objective.name}-step",
             face=setup.face,
             perturbation=perturbation.permute(1, 2, 0).numpy(),
+            velocity=velocity.permute(1, 2, 0).numpy(),
             iteration=iteration,
             **chosen,
         )
-        perturbation, expected = attack.step(
-            square, perturbation, given[objective.target], given["direction"], given["step_size"]
+        perturbation, velocity, expected = attack.step(
+            square, perturbation, velocity, given[objective.target], move, draws[iteration]
         )
         assert loss == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
         if objective is LABEL and expected < 1e-5:
             break  # the label is reached: one minus its probability, the gradient's size, is rounding error
+        want = velocity.permute(1, 2, 0).numpy()
+        assert np.linalg.norm(moved - want) / np.linalg.norm(want) < 1e-3
         same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
         assert same.mean() >= 0.999
 
@@ -156,11 +172,10 @@ def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Ob
 def test_3_the_unrolled_graph_is_its_steps(setup: Setup, steps: int, objective: Objective) -> None:
     name, chosen = f"attack-{objective.name}", setup.settings(objective, -1.0)
     unrolled, losses = setup.graphs.run(f"{name}-{steps}", face=setup.face, **chosen)
-    perturbation = np.zeros(setup.face.shape, np.float32)
+    perturbation = velocity = np.zeros(setup.face.shape, np.float32)
     for iteration in range(steps):
-        perturbation, stepped, loss = setup.graphs.run(
-            f"{name}-step", face=setup.face, perturbation=perturbation, iteration=iteration, **chosen
-        )
+        state = {"perturbation": perturbation, "velocity": velocity, "iteration": iteration}
+        perturbation, velocity, stepped, loss = setup.graphs.run(f"{name}-step", face=setup.face, **state, **chosen)
         assert loss == pytest.approx(losses[iteration], rel=1e-3, abs=1e-4)
     assert (unrolled == stepped).mean() >= 0.99
 
@@ -233,12 +248,12 @@ def test_5_outcome(setup: Setup, steps: int, objective: Objective, direction: fl
 def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: float) -> None:
     """Foolbox's PGD on the same problem: pixels of the square, seen through feather and resampling."""
     foolbox = pytest.importorskip("foolbox")
-    chosen = setup.settings(LABEL, direction)
+    chosen = setup.settings(LABEL, direction, plain=True)
     square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), setup.reference.size, 0.06)
 
     class Seen(torch.nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = setup.reference(square.image(pixels[0] - square.pixels))[1]
+            logits: torch.Tensor = setup.reference(plain_view(square, pixels[0] - square.pixels))[1]
             return logits
 
     class FromOurStart(foolbox.attacks.LinfProjectedGradientDescentAttack):  # type: ignore[name-defined, misc]
@@ -256,7 +271,8 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
 
     def loss(protected: torch.Tensor) -> float:
         faces = protected.permute(2, 0, 1).float() - square.pixels
-        image = (square.rows @ (square.pixels + faces) @ square.rows.T)[None]
+        rows = resampling_matrix(len(setup.face), setup.reference.size)
+        image = View(rows, rows).of(square.pixels + faces)
         return setup.reference.loss(LABEL)(image, label[0]).item()
 
     assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
@@ -269,6 +285,7 @@ def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> Non
             "attack-label-step",
             face=setup.face,
             perturbation=np.full(setup.face.shape, value, np.float32),
+            velocity=np.full(setup.face.shape, value, np.float32),
             iteration=iteration,
             **chosen,
         )[0]

@@ -7,14 +7,15 @@ from onnx import TensorProto, helper
 
 ATTACK = {
     "kind": "attack-label",
-    "format_version": "1",
+    "format_version": "2",
     "steps": "2",
     "checkpoint_sha256": "abc",
-    "defaults": '{"epsilon": 8, "step_size": 2, "steps": 2, "strength": {"low": 4, "medium": 8, "high": 12}}',
+    "defaults": '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
+    ' "effort": {"normal": {"steps": 2, "step_size": 2}}}',
 }
 RECOGNIZER = {
     "kind": "recognizer",
-    "format_version": "1",
+    "format_version": "2",
     "checkpoint_sha256": "abc",
     "classes": '["Ada", "Grace"]',
     "crop_margin": "0.25",

@@ -73,8 +73,8 @@ def test_missing_graph(tmp_path: Path, name: str) -> None:
 
 
 def test_other_format_version(tmp_path: Path) -> None:
-    artifacts_folder(tmp_path, recognizer=RECOGNIZER | {"format_version": "2"})
-    with pytest.raises(ArtifactsError, match="format version 2, this program reads 1"):
+    artifacts_folder(tmp_path, recognizer=RECOGNIZER | {"format_version": "9"})
+    with pytest.raises(ArtifactsError, match="format version 9, this program reads 2"):
         _ = Artifacts(tmp_path).recognizer
 
 
@@ -111,21 +111,21 @@ def test_attack_by_steps(tmp_path: Path) -> None:
     assert artifacts.steps("label") == [2, 10]
     assert artifacts.steps("feature") == [2]
     assert artifacts.attack("label", 10).text("steps") == "10"
-    assert artifacts.attack("feature").text("kind") == "attack-feature"
-    assert artifacts.attack("label").text("steps") == "2"  # the default that the attacks state
+    assert artifacts.attack("feature", 2).text("kind") == "attack-feature"
+    assert artifacts.defaults("feature").effort == {"normal": (2, 2.0)}
     with pytest.raises(SettingError, match=r"no attack of 3 steps in .*; exported numbers of steps: 2, 10"):
         artifacts.attack("label", 3)
 
 
 def test_no_attack_at_all(tmp_path: Path) -> None:
     with pytest.raises(ArtifactsError, match=r"no attack-feature-K\.onnx"):
-        Artifacts(tmp_path).attack("feature")
+        Artifacts(tmp_path).attack("feature", 2)
 
 
 def test_attack_of_another_checkpoint(tmp_path: Path) -> None:
     artifacts_folder(tmp_path, attack=ATTACK | {"checkpoint_sha256": "def"})
     with pytest.raises(ArtifactsError, match=r"from another checkpoint than recognizer\.onnx; export again"):
-        Artifacts(tmp_path).attack("label")
+        Artifacts(tmp_path).attack("label", 2)
 
 
 def test_inspection(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_inspection(tmp_path: Path) -> None:
     assert found["graphs"][2]["metadata"]["classes"] == ["Ada", "Grace"]
     assert found["weights"] == [{"file": "weights.bin", "bytes": 2_000_000}]
     lines = table(found).splitlines()
-    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "1", "2", "abc"]
+    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "2", "2", "abc"]
     assert lines[-1] == "threshold at FAR 1.0%: similarity 0.350"
 
 

@@ -43,7 +43,7 @@ def test_face_is_no_longer_matched(protector: Protector, photo: bytes, astronaut
     assert result.similarity < result.threshold
     assert result.after.probability < result.before.probability or result.after.name != result.before.name
     assert result.number == 1
-    assert 0 < result.change <= protected.epsilon
+    assert 0 < result.change <= protected.plan.epsilon
     assert 25 < result.psnr < math.inf
     assert protected.notes == ()
 
@@ -89,7 +89,7 @@ def test_no_pixel_changes_by_more_than_epsilon(
     protector: Protector, photo: bytes, astronaut: Pixels, setting: dict[str, Any]
 ) -> None:
     protected = protector.protect(photo, Settings(steps=1, **setting))
-    assert 0 < changed(astronaut, decoded(protected.data)).max() <= math.floor(protected.epsilon)
+    assert 0 < changed(astronaut, decoded(protected.data)).max() <= math.floor(protected.plan.epsilon)
 
 
 def test_the_seed_decides(protector: Protector, photo: bytes) -> None:
@@ -116,7 +116,7 @@ def test_grey_photo_stays_grey(protector: Protector, astronaut: Pixels) -> None:
         after = decoded(protected.data)
         assert Image.open(io.BytesIO(protected.data)).mode == image.mode
         assert np.ptp(after, axis=2).max() == 0
-        assert 0 < changed(np.asarray(image.convert("RGB")), after).max() <= protected.epsilon
+        assert 0 < changed(np.asarray(image.convert("RGB")), after).max() <= protected.plan.epsilon
 
 
 def test_transparency_is_untouched(protector: Protector, astronaut: Pixels) -> None:
@@ -132,7 +132,7 @@ def test_face_at_the_border(protector: Protector, astronaut: Pixels, edge: str) 
     x0, y0, _, _ = protected.faces[0].face.box
     assert min(x0, y0) < 10
     assert decoded(protected.data).shape == part.shape
-    assert 0 < changed(part, decoded(protected.data)).max() <= protected.epsilon
+    assert 0 < changed(part, decoded(protected.data)).max() <= protected.plan.epsilon
 
 
 def _faces_at(monkeypatch: pytest.MonkeyPatch, protector: Protector, *boxes: tuple[float, float, float, float]) -> None:
@@ -166,7 +166,7 @@ def test_large_face(protector: Protector, astronaut: Pixels) -> None:
     protected = protector.protect(encoded(Image.fromarray(large), "PNG"), Settings(steps=1))
     x0, _, x1, _ = protected.faces[0].face.box
     assert x1 - x0 > 500
-    assert 0 < changed(large, decoded(protected.data)).max() <= protected.epsilon
+    assert 0 < changed(large, decoded(protected.data)).max() <= protected.plan.epsilon
 
 
 def test_faces_are_numbered_from_left_to_right(protector: Protector, astronaut: Pixels) -> None:

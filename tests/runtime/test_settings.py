@@ -6,7 +6,13 @@ import pytest
 from face_encryption.runtime.errors import SettingError
 from face_encryption.runtime.settings import Defaults, Settings
 
-DEFAULTS = Defaults(epsilon=8, step_size=2, strength={"low": 4, "medium": 8, "high": 12})
+DEFAULTS = Defaults(
+    epsilon=8,
+    strength={"low": 4, "medium": 8, "high": 12},
+    effort={"fast": (2, 4.0), "normal": (4, 2.0)},
+    momentum=1,
+    diversity=0.5,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +28,8 @@ DEFAULTS = Defaults(epsilon=8, step_size=2, strength={"low": 4, "medium": 8, "hi
         ({"step_size": math.nan}, "step size is nan"),
         ({"step_size": math.inf}, "step size is inf"),
         ({"steps": 0}, "steps is 0"),
+        ({"momentum": -1}, "momentum is -1"),
+        ({"diversity": math.nan}, "diversity is nan"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**31}, "seed is 2147483648"),
         ({"faces": (1, 0)}, "numbered from 1"),
@@ -45,9 +53,26 @@ def test_numbers_out_of_range(setting: dict[str, Any], word: str) -> None:
     ],
 )
 def test_budget(setting: dict[str, Any], budget: tuple[float, float]) -> None:
-    assert DEFAULTS.budget(Settings(**setting)) == budget
+    plan = DEFAULTS.plan(Settings(**setting))
+    assert (plan.epsilon, plan.step_size) == budget
 
 
-def test_unknown_strength() -> None:
+@pytest.mark.parametrize(
+    ("setting", "plan"),
+    [
+        ({}, (4, 2.0, 1, 0.5)),
+        ({"effort": "fast"}, (2, 4.0, 1, 0.5)),
+        ({"effort": "fast", "epsilon": 4}, (2, 2.0, 1, 0.5)),
+        ({"steps": 9, "momentum": 0, "diversity": 2}, (9, 2.0, 0, 2)),
+    ],
+)
+def test_effort(setting: dict[str, Any], plan: tuple[float, ...]) -> None:
+    found = DEFAULTS.plan(Settings(**setting))
+    assert (found.steps, found.step_size, found.momentum, found.diversity) == plan
+
+
+def test_unknown_names() -> None:
     with pytest.raises(SettingError, match="no strength huge; there are low, medium, high"):
-        DEFAULTS.budget(Settings(strength="huge"))  # type: ignore[arg-type]
+        DEFAULTS.plan(Settings(strength="huge"))  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="no effort thorough; there are fast, normal"):
+        DEFAULTS.plan(Settings(effort="thorough"))

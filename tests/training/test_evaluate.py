@@ -27,7 +27,7 @@ def test_an_untrained_recognizer_is_reported_as_it_is(data: Path, detector: Path
         model.neck.weight.zero_()
         model.neck.bias.fill_(1)
         model.identities[0], model.identities[1] = 1, -1
-    save_checkpoint(tmp_path / "c.safetensors", model, Description(["ada", "bob"], 48))
+    save_checkpoint(tmp_path / "c.safetensors", model, Description(["ada", "bob"], 97))
     given = ["recognizer", str(tmp_path / "c.safetensors"), str(data), "--detector", str(detector)]
     given += ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(command, [*given, "--json"], catch_exceptions=False)
@@ -40,7 +40,7 @@ def test_an_untrained_recognizer_is_reported_as_it_is(data: Path, detector: Path
     words = CliRunner().invoke(command, given, catch_exceptions=False).stdout
     assert "bob: 0 of 2, mostly taken for ada" in words
 
-    save_checkpoint(tmp_path / "c.safetensors", Recognizer(1), Description(["ada"], 48))
+    save_checkpoint(tmp_path / "c.safetensors", Recognizer(1), Description(["ada"], 97))
     stranger = CliRunner().invoke(command, given)
     assert stranger.exit_code == 1
     assert "does not know bob" in stranger.stderr

@@ -31,14 +31,14 @@ from face_encryption.training.model import (
 from face_encryption.training.recipe import Phase, Recipe, RecipeError, load_recipe
 from face_encryption.training.train import Config, learning_rates, load_data
 
-SMALL = Recipe((Phase(3, 48, 2e-4, identity=1.0),), 48, 0.1, rotation=10, zoom=0.1, degrade=0.2, batch=4)
+SMALL = Recipe((Phase(3, 97, 2e-4, identity=1.0),), 97, 0.1, rotation=10, zoom=0.1, degrade=0.2, batch=4)
 SMALL_TOML = """
-input_size = 48
+input_size = 97
 crop_margin = 0.1
 batch = 8
 [[phase]]
 epochs = {epochs}
-input_size = 48
+input_size = 97
 learning_rate = 2e-4
 identity = 1.0
 """
@@ -55,8 +55,8 @@ def history(out: Path) -> list[dict[str, str]]:
 
 
 def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: Path, tmp_path: Path) -> None:
-    phases = (Phase(4, 48, 2e-4, identity=1.0), Phase(3, 64, 1e-4, identity=1.0))
-    chosen = config(data, detector, tmp_path, recipe=replace(SMALL, phases=phases, input_size=64))
+    phases = (Phase(4, 97, 2e-4, identity=1.0), Phase(3, 112, 1e-4, identity=1.0))
+    chosen = config(data, detector, tmp_path, recipe=replace(SMALL, phases=phases, input_size=112))
     description = module.train(chosen)
     rows = history(chosen.out)
     assert [row["epoch"] for row in rows] == list("1234567")
@@ -67,7 +67,7 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     assert json.loads(json.dumps(vars(loaded))) == json.loads(json.dumps(vars(description)))
     assert [phase["epochs"] for phase in json.loads(loaded.recipe)["phases"]] == [4, 3]
     assert loaded.thresholds["0.001"] >= loaded.thresholds["0.01"]
-    embedding, logits = model(torch.zeros(2, 3, 64, 64))
+    embedding, logits = model(torch.zeros(2, 3, 112, 112))
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
     assert logits.shape == (2, 2)
 
@@ -126,12 +126,12 @@ def test_two_processes_follow_one(data: Path, detector: Path, tmp_path: Path) ->
 
 
 def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path) -> None:
-    first = config(data, detector, tmp_path, recipe=replace(SMALL, phases=(Phase(1, 48, 1e-4, identity=1.0),)))
+    first = config(data, detector, tmp_path, recipe=replace(SMALL, phases=(Phase(1, 97, 1e-4, identity=1.0),)))
     module.train(first)
-    larger = replace(SMALL, phases=(Phase(1, 64, 1e-4, identity=1.0),), input_size=64)
+    larger = replace(SMALL, phases=(Phase(1, 112, 1e-4, identity=1.0),), input_size=112)
     second = replace(first, recipe=larger, init=first.out, out=tmp_path / "s.safetensors")
     module.train(second)
-    assert load_checkpoint(second.out)[1].input_size == 64
+    assert load_checkpoint(second.out)[1].input_size == 112
 
     torch.manual_seed(1)
     imagenet = resnet18().state_dict()
@@ -147,8 +147,8 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
 
 
 def test_a_teacher_is_learned_from(data: Path, detector: Path, tmp_path: Path, shared: Path) -> None:
-    taught = (Phase(5, 48, 1e-3, cosine=20.0, relational=1.0), Phase(2, 64, 2e-4, identity=1.0))
-    recipe = replace(SMALL, phases=taught, input_size=64)
+    taught = (Phase(5, 97, 1e-3, cosine=20.0, relational=1.0), Phase(2, 112, 2e-4, identity=1.0))
+    recipe = replace(SMALL, phases=taught, input_size=112)
     chosen = config(data, detector, tmp_path, recipe=recipe, teacher=shared / "models" / "sface.onnx")
     faces = load_data(chosen).train
     assert faces.teacher is not None
@@ -183,7 +183,7 @@ def test_known_recipes_are_read() -> None:
         (("epochs = 3", "epochs = 0"), "epochs is 0"),
         (("crop_margin = 0.1", "crop_margin = 'wide'"), "crop_margin is 'wide'"),
         (("identity = 1.0", ""), "a phase needs a loss"),
-        (("input_size = 48", "input_size = 32"), "input_size is 32"),
+        (("input_size = 97", "input_size = 32"), "input_size is 32"),
         (("[[phase]]", "[phase"), "Expected"),
         (("learning_rate = 2e-4", ""), "learning_rate"),
     ],
@@ -198,7 +198,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
     model = Recognizer(3).eval()
     save_checkpoint(tmp_path / "c.safetensors", model, Description(["a", "b", "c"]), half=False)
     loaded, description = load_checkpoint(tmp_path / "c.safetensors")
-    image = torch.randn(1, 3, 64, 64)
+    image = torch.randn(1, 3, 112, 112)
     assert torch.equal(model(image)[1], loaded(image)[1])
     assert description.classes == ["a", "b", "c"]
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "c.safetensors").read_bytes()[:1000])
