@@ -31,7 +31,11 @@ def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.option("--recipe", default="distilled", show_default=True, help="distilled, study, or a TOML file like theirs.")
-@click.option("--teacher", type=FILE, help="A face recogniser (ONNX, aligned 112x112 RGB) to learn from.")
+@click.option(
+    "--teacher",
+    type=FILE,
+    help="What to learn from: a face recogniser (ONNX, takes aligned RGB), or a TOML of several.",
+)
 @_with_lists
 @click.option("--init", type=FILE, help="A checkpoint to start from instead of random weights.")
 @click.option("--imagenet", type=FILE, help="torchvision's ResNet-18 weights (safetensors) to start from.")
@@ -43,8 +47,8 @@ def train(recipe: str, **options: Any) -> None:
 
     Run again after an interruption, it continues after the last finished epoch. Under `torchrun` it uses all devices.
     """
+    from face_encryption.training.aligned import RecognizerError
     from face_encryption.training.data import DataError
-    from face_encryption.training.distill import TeacherError
     from face_encryption.training.model import CheckpointError
     from face_encryption.training.recipe import RecipeError, load_recipe
     from face_encryption.training.train import Config
@@ -56,7 +60,7 @@ def train(recipe: str, **options: Any) -> None:
             for item in value if isinstance(value, tuple) else (value,):
                 click.echo(f"{name:>15} {item}")
         run(config)
-    except (CheckpointError, DataError, RecipeError, TeacherError) as error:
+    except (CheckpointError, DataError, RecipeError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -111,6 +115,58 @@ def recognizer(
         click.echo(f"verification at FAR {float(rate):.1%}: TAR {share:.4f}, threshold {thresholds[rate]:.4f}")
     for name, count, right, instead in report.identities[:worst]:
         click.echo(f"{name}: {right} of {count}" + (f", mostly taken for {instead}" if instead else ""))
+
+
+@evaluate.command()
+@click.argument("data", type=FOLDER)
+@click.argument("pairs", type=FILE, metavar="LIST")
+@click.option("--judges", type=FILE, help="Recognisers never attacked: an ONNX file, or a TOML of several.")
+@click.option("--artifacts", type=FOLDER, default="artifacts", show_default=True)
+@click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
+@click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True)
+@click.option("--epsilon", "epsilons", type=float, multiple=True, help="Budget in levels; several draw a curve.")
+@click.option("--steps", "counts", type=int, multiple=True, help="Steps, of those exported; several draw a curve.")
+@click.option("--step-size", type=float)
+@click.option("--momentum", type=float)
+@click.option("--diversity", type=float)
+@click.option("--distractors", type=click.IntRange(0), default=0, help="Other people of DATA in the rank-1 gallery.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write protection.csv and pictures here.")
+def protection(
+    data: Path,
+    pairs: Path,
+    judges: Path | None,
+    artifacts: Path,
+    epsilons: tuple[float, ...],
+    counts: tuple[int, ...],
+    distractors: int,
+    out: Path | None,
+    **choices: Any,
+) -> None:
+    """Measure how well the people on a LIST are protected: lines of "probe gallery", two photos below DATA.
+
+    Each probe is protected and written; judges find the face on the bytes read back, and again after JPEG and at half
+    size. The first row, the recogniser that was attacked, says nothing about strangers: the judges do.
+    """
+    from face_encryption.runtime import Protector, Settings
+    from face_encryption.runtime.errors import FaceEncryptionError
+    from face_encryption.training.aligned import RecognizerError, read_recognizers
+    from face_encryption.training.data import DataError, read_pairs
+    from face_encryption.training.protection import other, own, run
+
+    try:
+        people = read_pairs(pairs, data)
+        protector = Protector(artifacts, 1)
+        recognizers = {"ours (white box)": own(protector)}
+        if judges:
+            recognizers |= {name: other(found) for name, found in read_recognizers(judges).items()}
+        every = [
+            Settings(epsilon=epsilon, steps=steps, **choices)
+            for epsilon in epsilons or (None,)
+            for steps in counts or (None,)
+        ]
+        run(protector, recognizers, data, people, every, distractors, out, click.echo)
+    except (DataError, RecognizerError, FaceEncryptionError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @click.command()

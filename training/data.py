@@ -100,6 +100,18 @@ def read_list(path: Path, root: Path, known: dict[str, Photo] | None = None) -> 
     return list(dict.fromkeys(photos))
 
 
+def read_pairs(path: Path, root: Path) -> list[tuple[Photo, Photo]]:
+    """Read a list of pairs, "probe gallery" a line, two photos of one person below `root`. Raises `DataError`."""
+    photos = {photo.path: photo for photo in read_list(path, root)}
+    pairs = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    for number, pair in enumerate(pairs, 1):
+        if len(pair) != 2 or photos[pair[0]].name != photos[pair[1]].name or pair[0] == pair[1]:
+            raise DataError(f"{path}:{number}: not two photos of one person")
+    if len({photos[probe].name for probe, _ in pairs}) < max(len(pairs), 2):
+        raise DataError(f"{path}: each person should have one line, and there should be two people at least")
+    return [(photos[probe], photos[gallery]) for probe, gallery in pairs]
+
+
 def split_identities(photos: Iterable[Photo]) -> tuple[list[Photo], list[Photo]]:
     """Split photos into some to train on and some to test on: of each identity every fourth is for the test."""
     train: list[Photo] = []

@@ -17,8 +17,9 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
+from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo
-from face_encryption.training.distill import Teacher, align, see
+from face_encryption.training.distill import see
 
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -106,7 +107,7 @@ def load_faces(
     detector: Path,
     cache: Path,
     size: int,
-    teachers: Sequence[Teacher] = (),
+    teachers: Sequence[AlignedRecognizer] = (),
     *,
     alone: bool = False,
 ) -> FaceSet:
@@ -167,7 +168,7 @@ def _fill_cache(
     photos: Sequence[Photo],
     detector: ort.InferenceSession,
     size: int,
-    teachers: Sequence[Teacher],
+    teachers: Sequence[AlignedRecognizer],
     alone: bool,
 ) -> None:
     def find(photo: Photo) -> tuple[Any, ...] | str:
@@ -176,7 +177,7 @@ def _fill_cache(
             face = main_face(detector, image, alone=alone)
         except DataError as error:
             return str(error)
-        seen = see(teachers, align(image, face.keypoints), mirrored=True) if teachers else None
+        seen = see(teachers, image, face.keypoints, mirrored=True) if teachers else None
         return (*cut_face(image, face, size), seen)
 
     found = in_parallel(find, photos, f"cutting {len(photos)} faces")

@@ -13,14 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from face_encryption.training.distill import SIDE, TEMPLATE, Teacher, align, see, similarity_transform
+from face_encryption.training.aligned import TEMPLATE, TEMPLATE_SIZE, AlignedRecognizer, similarity_transform
+from face_encryption.training.distill import see
 from face_encryption.training.faces import FaceSet, cache_folder, in_parallel, read_cache, write_cache
 
 # The second face fades out over this many of the aligned face's pixels, so that hair and background stay the first's.
 FADE = 16
 
 
-def load_morphs(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], cache: Path, seed: int) -> FaceSet:
+def load_morphs(
+    sets: Sequence[FaceSet], count: int, teachers: Sequence[AlignedRecognizer], cache: Path, seed: int
+) -> FaceSet:
     """Make and cache `count` morphs of random pairs of faces, without names."""
     names = [name for faces in sets for name in faces.names]
     facts = ["morphs", count, seed, names, [list(faces.faces.shape) for faces in sets]]
@@ -30,7 +33,9 @@ def load_morphs(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher]
     return read_cache(folder)
 
 
-def _make(sets: Sequence[FaceSet], names: list[str], count: int, teachers: Sequence[Teacher], seed: int) -> FaceSet:
+def _make(
+    sets: Sequence[FaceSet], names: list[str], count: int, teachers: Sequence[AlignedRecognizer], seed: int
+) -> FaceSet:
     every = [(faces, number) for faces in sets for number in range(len(faces.names))]
 
     def make(number: int) -> tuple[npt.NDArray[Any], ...]:
@@ -39,7 +44,7 @@ def _make(sets: Sequence[FaceSet], names: list[str], count: int, teachers: Seque
         (one, i), (other, j) = every[first], every[second]
         points = one.keypoints[i]
         cut = morph(one.faces[i], points, other.faces[j], other.keypoints[j], random)
-        return cut, points, see(teachers, align(cut, points), mirrored=False)
+        return cut, points, see(teachers, cut, points, mirrored=False)
 
     made = in_parallel(make, range(count), f"making {count} morphs")
     cuts, keypoints, seen = (np.stack(part) for part in zip(*made, strict=True))
@@ -76,7 +81,7 @@ def _mask(random: np.random.Generator) -> Image.Image:
     elif random.random() < 0.5:
         shares = shares.round()
     small = Image.fromarray((255 * shares).astype(np.uint8))
-    pixels = np.arange(SIDE) + 0.5
-    fade = (np.minimum(pixels, SIDE - pixels) / FADE).clip(max=1)
-    smooth = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32)
+    pixels = np.arange(TEMPLATE_SIZE) + 0.5
+    fade = (np.minimum(pixels, TEMPLATE_SIZE - pixels) / FADE).clip(max=1)
+    smooth = np.asarray(small.resize((TEMPLATE_SIZE, TEMPLATE_SIZE), Image.Resampling.BICUBIC), np.float32)
     return Image.fromarray((smooth * np.outer(fade, fade)).round().astype(np.uint8))

@@ -38,3 +38,16 @@ def plot_verification(found: Verification, path: Path) -> None:
     axes.set(xlabel="cosine similarity", ylabel="density")
     axes.legend()
     figure.savefig(path, dpi=100)
+
+
+def plot_protection(curves: dict[str, list[tuple[float, float]]], what: str, path: Path) -> None:
+    """Draw protection rates against epsilon or steps, whichever `what` names: by recognizer, points (x, rate)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, points in curves.items():
+        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
+    axes.set(xlabel=what, ylabel="protection rate at FAR 1 %", ylim=(0, 1))
+    axes.legend()
+    figure.savefig(path, dpi=100)

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
+from face_encryption.training.aligned import read_recognizers
 from face_encryption.training.augment import random_view
 from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
-from face_encryption.training.distill import cosine_loss, fit_targets, read_teachers, relational_loss
+from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss
 from face_encryption.training.evaluate import accuracy, normalise, verify
 from face_encryption.training.faces import FaceSet, cut_size, load_faces
 from face_encryption.training.model import (
@@ -86,7 +87,7 @@ class Data:
 
 
 def load_data(config: Config) -> Data:
-    """Cut and cache all faces that a run needs. Raises `DataError` or `TeacherError`."""
+    """Cut and cache all faces that a run needs. Raises `DataError` or `RecognizerError`."""
     recipe = config.recipe
     if recipe.taught and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
@@ -99,7 +100,7 @@ def load_data(config: Config) -> Data:
     train, validation = split_validation(photos.train)
     extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
     size = cut_size(recipe.input_size, recipe.crop_margin)
-    teachers = list(read_teachers(config.teacher).values()) if config.teacher and recipe.taught else []
+    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.taught else []
 
     def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
         # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
@@ -306,7 +307,7 @@ class Trainer:
 def train(config: Config) -> Description:
     """Train a recognizer and write its checkpoint to `config.out`; returns the description that it holds.
 
-    Raises `DataError`, `TeacherError` or `CheckpointError`.
+    Raises `DataError`, `RecognizerError` or `CheckpointError`.
     """
     accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
     config.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,128 @@
+"""Face recognizers of others, given as ONNX: they teach ours, or judge what it protects, and take aligned faces."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from PIL import Image, ImageOps
+
+# Where such recognizers expect eyes, nose tip and mouth centre in 112x112 pixels (ArcFace's template).
+TEMPLATE_SIZE = 112
+TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [56.1396, 92.2848]])
+
+
+class RecognizerError(ValueError):
+    """Another's recognizer that is missing, is no ONNX model, or takes another kind of input."""
+
+
+def similarity_transform(points: npt.NDArray[Any], source: npt.NDArray[Any]) -> tuple[float, ...]:
+    """Return the shift, turn and scale that takes `points` [N, 2] nearest to `source` [N, 2], least squares.
+
+    Six numbers as Pillow's AFFINE takes them: the map from pixels of the result to those of the picture.
+    """
+    rows = [[x, -y, 1, 0] for x, y in points] + [[y, x, 0, 1] for x, y in points]
+    wanted = np.concatenate([source[:, 0], source[:, 1]]).astype(np.float64)
+    a, b, tx, ty = np.linalg.lstsq(np.array(rows, np.float64), wanted, rcond=None)[0]
+    return a, -b, tx, b, a, ty
+
+
+def align(
+    image: npt.NDArray[np.uint8],
+    keypoints: npt.NDArray[np.float32],
+    size: int = TEMPLATE_SIZE,
+    template: npt.NDArray[Any] = TEMPLATE,
+) -> Image.Image:
+    """Warp a face to a template, f32 [4, 2] in `size` x `size` pixels: the eyes, nose and mouth centre.
+
+    `image` is u8 [H, W, 3]; `keypoints` f32 [6, 2] are the detector's, in pixels.
+    """
+    warp = similarity_transform(template, keypoints[:4])  # the subject's right eye is on the picture's left
+    return Image.fromarray(image).transform((size, size), Image.Transform.AFFINE, warp, Image.Resampling.BILINEAR)
+
+
+class AlignedRecognizer:
+    """A finished face recognizer that takes aligned faces [1, 3, N, N]; `size` is N, `digest` stands for all of it."""
+
+    def __init__(
+        self,
+        path: Path,
+        channels: str = "RGB",
+        mean: float | list[float] = 0.0,
+        std: float = 1.0,
+        template: list[list[float]] | None = None,
+    ) -> None:
+        """Load the model, which takes (pixel - mean) / std of pixels in 0..255; `channels` is "RGB" or "BGR".
+
+        `mean` is one number or one a channel, in the model's order; `template` says where in its N x N pixels it wants
+        eyes, nose and mouth. What is not given is what SFace takes. Raises `RecognizerError` for a model that cannot be
+        loaded or takes another input.
+        """
+        if channels not in ("RGB", "BGR") or std == 0:
+            raise RecognizerError(f"{path}: channels {channels!r} and std {std}; they are RGB or BGR, and not 0")
+        self.step, self.mean, self.std = (-1 if channels == "BGR" else 1), mean, std
+        if not path.is_file():
+            raise RecognizerError(f"{path}: no such recogniser")
+        try:
+            # Faces are seen in parallel, so that one inference needs one thread.
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = 1
+            self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors have no common type
+            raise RecognizerError(f"{path}: not an ONNX model that runs here ({str(error).splitlines()[0]})") from None
+        self.input = self.session.get_inputs()[0]
+        shape = self.input.shape
+        if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not isinstance(shape[2], int):
+            raise RecognizerError(f"{path}: it takes {shape}, not [1, 3, N, N]")
+        self.size = int(shape[2])
+        self.template = np.array(template) if template else TEMPLATE * self.size / TEMPLATE_SIZE
+        if self.template.shape != TEMPLATE.shape:
+            raise RecognizerError(f"{path}: the template is four points: two eyes, nose, mouth")
+        self.digest = hashlib.sha256(f"{channels} {mean} {std} {template or ''}".encode() + path.read_bytes()).hexdigest()
+
+    def embed(
+        self, image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32], *, mirrored: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Embed the face with these keypoints, f32 [6, 2], in a picture u8 [H, W, 3]; returns f32 [D] of unit norm.
+
+        With `mirrored` the model sees the mirror image too, and the mean of both counts.
+        """
+        face = align(image, keypoints, self.size, self.template)
+        embedding = sum(self._run(view) for view in ((face, ImageOps.mirror(face)) if mirrored else (face,)))
+        return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
+
+    def _run(self, face: Image.Image) -> npt.NDArray[np.float32]:
+        pixels = (np.asarray(face, np.float32)[..., :: self.step] - self.mean) / self.std
+        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
+        embedding = self.session.run(None, {self.input.name: pixels})[0].ravel()
+        return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
+
+
+def read_recognizers(path: Path) -> dict[str, AlignedRecognizer]:
+    """Load one recognizer, an ONNX file that takes what SFace takes, or all that a TOML file describes, by name:
+
+        [name]
+        model = "file.onnx"     # beside the TOML
+        channels = "BGR"        # what follows may be missing, then it is as for SFace: RGB, 0, 1 and ArcFace's template
+        mean = 127.5            # or one a channel; the model takes (pixel - mean) / std
+        std = 128.0
+        template = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [56.1, 92.3]]     # eyes, nose, mouth in its pixels
+
+    Raises `RecognizerError`.
+    """
+    if path.suffix != ".toml":
+        return {path.stem: AlignedRecognizer(path)}
+    try:
+        entries = tomllib.loads(path.read_text())
+        models = {name: path.parent / entry.pop("model") for name, entry in entries.items()}
+        found = {name: AlignedRecognizer(models[name], **entry) for name, entry in entries.items()}
+    except OSError as error:
+        raise RecognizerError(f"{path}: cannot read it ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise RecognizerError(f"{path}: not a TOML file of recognisers ({error})") from None
+    if not found:
+        raise RecognizerError(f"{path}: names no recogniser")
+    return found
