@@ -76,6 +76,7 @@ class Bench:
             "step_size": np.array(step_size, np.float32),
             "momentum": np.array(self.momentum, np.float32),
             "diversity": np.array(0, np.float32),
+            "perceptual": np.array(0, np.float32),
             "seed": np.array(0),
         }
         (protected,) = self.artifacts.attack("label", steps).run(["protected"], feed)

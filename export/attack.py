@@ -13,12 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from face_encryption.export.noise import random_start
 
 # The perturbation fades over this part of the square's edge on each side, so that no border shows in the photo.
 FEATHER = 0.06
+# Over how many pixels contrast is measured, which deviation counts as busy, and what even a flat place is granted, both
+# in levels; 5.4 is where SSIM's own constant (0.03 * 255)^2 / 2 lies.
+WINDOW, BUSY, FLAT = 7, 14.0, 5.4
 # How far a view of diversity 1 is at most zoomed and shifted, in parts of the square's edge; every other is mirrored.
 ZOOM, SHIFT = 0.12, 0.06
 # A step draws these from the seed: zoom, two shifts, and whether to mirror.
@@ -55,15 +59,28 @@ def feather_mask(side: int, feather: float) -> Tensor:
     return ramp[:, None] * ramp[None]
 
 
+def contrast_mask(pixels: Tensor, perceptual: Tensor) -> Tensor:
+    """Weights f32 [S, S] in (0, 1] for f32 [3, S, S] levels: less where a change shows, as on smooth skin.
+
+    SSIM (Wang et al. 2004) forgives noise in proportion to the deviation of what is there, so the weights follow that
+    deviation, up to `BUSY` levels. `perceptual` is 0 for the same weight everywhere and 1 for this one.
+    """
+    grey = pixels.mean(0)[None, None]
+    mean, square = (F.avg_pool2d(part, WINDOW, 1, WINDOW // 2, count_include_pad=False) for part in (grey, grey**2))
+    variance = (square - mean**2).clamp(min=0)[0, 0]
+    weights = ((FLAT**2 + variance) / (FLAT**2 + BUSY**2)).clamp(max=1).sqrt()
+    return 1 + perceptual * (weights - 1)
+
+
 class Square:
     """A face square as the steps of an attack see it: what stays the same from step to step, computed once."""
 
-    def __init__(self, face: Tensor, epsilon: Tensor, size: int, feather: float) -> None:
+    def __init__(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, size: int, feather: float) -> None:
         """Take `face` u8 [S, S, 3] and prepare for a recognizer of input `size`; epsilon is in pixel levels."""
         side = face.shape[0]
         self.pixels = face.permute(2, 0, 1).float()
         self.size = size
-        self.mask = feather_mask(side, feather)
+        self.mask = feather_mask(side, feather) * contrast_mask(self.pixels, perceptual)
         self.epsilon = epsilon
         self.lowest = torch.maximum(-epsilon, -self.pixels)
         self.highest = torch.minimum(epsilon, 255 - self.pixels)
@@ -143,6 +160,7 @@ class Attack(nn.Module):
         step_size: Tensor,
         momentum: Tensor,
         diversity: Tensor,
+        perceptual: Tensor,
         seed: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Attack `face` u8 [S, S, 3]; the scalars are those of `Move`, of `begin` and of `step`.
@@ -150,7 +168,7 @@ class Attack(nn.Module):
         Returns the protected face, u8 [S, S, 3], and f32 [K], the loss that each step met: element 0 is the random
         start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
         """
-        square, move = self.square(face, epsilon), Move(direction, step_size, momentum, diversity)
+        square, move = self.square(face, epsilon, perceptual), Move(direction, step_size, momentum, diversity)
         perturbation, draws = self.begin(square, seed), self.draws(seed)
         velocity = torch.zeros_like(perturbation)
         losses = []
@@ -159,9 +177,9 @@ class Attack(nn.Module):
             losses.append(loss)
         return square.protected(perturbation), torch.stack(losses)
 
-    def square(self, face: Tensor, epsilon: Tensor) -> Square:
-        """Prepare a face u8 [S, S, 3] for the steps; epsilon is in pixel levels."""
-        return Square(face, epsilon, self.size, self.feather)
+    def square(self, face: Tensor, epsilon: Tensor, perceptual: Tensor) -> Square:
+        """Prepare a face u8 [S, S, 3] for the steps; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
+        return Square(face, epsilon, perceptual, self.size, self.feather)
 
     def begin(self, square: Square, seed: Tensor) -> Tensor:
         """Draw the random start f32 [3, S, S] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""
@@ -204,13 +222,14 @@ class AttackStep(Attack):
         step_size: Tensor,
         momentum: Tensor,
         diversity: Tensor,
+        perceptual: Tensor,
         seed: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Take and return perturbation and velocity, f32 [S, S, 3]; `iteration` 0 begins anew in their place.
 
         Returns the next of both, the face that they would give, u8 [S, S, 3], and the loss before the step.
         """
-        square, move = self.square(face, epsilon), Move(direction, step_size, momentum, diversity)
+        square, move = self.square(face, epsilon, perceptual), Move(direction, step_size, momentum, diversity)
         first = iteration == 0
         before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
         moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))

@@ -152,6 +152,7 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
         "step_size": torch.tensor(2.0),
         "momentum": torch.tensor(1.0),
         "diversity": torch.tensor(1.0),
+        "perceptual": torch.tensor(1.0),
         "seed": torch.tensor(0),
     }
 

@@ -44,8 +44,8 @@ COMMON = {
     },
 }
 DEFAULTS = {
-    LABEL: COMMON | {"momentum": 0, "diversity": 0},
-    FEATURE: COMMON | {"momentum": 1, "diversity": 1},
+    LABEL: COMMON | {"momentum": 0, "diversity": 0, "perceptual": 0},
+    FEATURE: COMMON | {"momentum": 1, "diversity": 1, "perceptual": 1},
 }
 
 

@@ -97,7 +97,7 @@ class Validator:
         session = self.session(name)
         attack = Attack(self.reference.gradient(objective), self.reference.size, 1)
         for side, direction, face, settings in self._cases(objective):
-            square = attack.square(face, settings["epsilon"])
+            square = attack.square(face, settings["epsilon"], settings["perceptual"])
             move = Move(*(settings[key] for key in ("direction", "step_size", "momentum", "diversity")))
             draws = attack.draws(settings["seed"])
             perturbation = velocity = torch.zeros(3, side, side)
@@ -178,6 +178,7 @@ class Validator:
                     # Plain PGD one way, momentum and other views the other way.
                     "momentum": torch.tensor(float(direction < 0)),
                     "diversity": torch.tensor(float(direction < 0)),
+                    "perceptual": torch.tensor(float(direction < 0)),
                     "seed": torch.tensor(SEED),
                 },
             )

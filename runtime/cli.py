@@ -116,6 +116,7 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--steps", type=int, help="Steps of the attack, one of those exported.  [default: by --effort]")
 @click.option("--momentum", type=float, help="What each step keeps of earlier gradients, 0 to 2.")
 @click.option("--diversity", type=float, help="How much the views of a face differ between steps, 0 to 2.")
+@click.option("--perceptual", type=float, help="How far the budget shrinks on smooth skin and the like, 0 to 1.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
 @click.option("--away", is_flag=True, help="Move the face away from the identity that is seen in it (non-targeted).")
 @click.option(

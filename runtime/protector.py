@@ -116,6 +116,7 @@ class _Attack:
                 "step_size": np.array(self.plan.step_size, np.float32),
                 "momentum": np.array(self.plan.momentum, np.float32),
                 "diversity": np.array(self.plan.diversity, np.float32),
+                "perceptual": np.array(self.plan.perceptual, np.float32),
                 "seed": np.array(seed, np.int64),
             },
         )

@@ -24,6 +24,7 @@ class Settings:
         steps: how many steps the attack takes; only exported numbers of steps exist.
         momentum: what part of the earlier steps' gradients each step keeps, from 0 on.
         diversity: how much the views of the face differ from step to step, from 0 on.
+        perceptual: how far the budget shrinks where a change shows, as on smooth skin: 0 not at all, 1 fully.
         label: the identity to move towards (targeted); None for nobody.
         away: move away from the identity that the recogniser sees (non-targeted) instead of from the face itself, which
             is the default and needs no identity (a cloak).
@@ -42,6 +43,7 @@ class Settings:
     steps: int | None = None
     momentum: float | None = None
     diversity: float | None = None
+    perceptual: float | None = None
     label: str | None = None
     away: bool = False
     seed: int = 0
@@ -61,6 +63,8 @@ class Settings:
         for name, value in (("momentum", self.momentum), ("diversity", self.diversity)):
             if value is not None and not 0 <= value <= 2:
                 raise SettingError(f"{name} is {value:g}; it is from 0 to 2")
+        if self.perceptual is not None and not 0 <= self.perceptual <= 1:
+            raise SettingError(f"perceptual is {self.perceptual:g}; it is from 0 to 1")
         if not 0 <= self.seed < 2**31:
             raise SettingError(f"seed is {self.seed}; it is from 0 to {2**31 - 1}")
         if self.faces is not None and any(number < 1 for number in self.faces):
@@ -75,7 +79,7 @@ class Defaults:
         epsilon: the budget in pixel levels to which the step sizes belong.
         strength: budgets by name.
         effort: a number of steps and their size by name.
-        momentum, diversity: as in `Settings`.
+        momentum, diversity, perceptual: as in `Settings`.
     """
 
     epsilon: float
@@ -83,6 +87,7 @@ class Defaults:
     effort: dict[str, tuple[int, float]]
     momentum: float
     diversity: float
+    perceptual: float
 
     @classmethod
     def parse(cls, text: str) -> "Defaults":
@@ -94,7 +99,8 @@ class Defaults:
         raw = json.loads(text)
         strength = {str(name): float(epsilon) for name, epsilon in raw["strength"].items()}
         effort = {str(name): (int(each["steps"]), float(each["step_size"])) for name, each in raw["effort"].items()}
-        return cls(float(raw["epsilon"]), strength, effort, float(raw["momentum"]), float(raw["diversity"]))
+        others = (float(raw[name]) for name in ("momentum", "diversity", "perceptual"))
+        return cls(float(raw["epsilon"]), strength, effort, *others)
 
     def plan(self, settings: Settings) -> "Plan":
         """Return what the attack does for what the user chose.
@@ -121,6 +127,7 @@ class Defaults:
             settings.steps or steps,
             chosen(settings.momentum, self.momentum),
             chosen(settings.diversity, self.diversity),
+            chosen(settings.perceptual, self.perceptual),
         )
 
 
@@ -133,3 +140,4 @@ class Plan:
     steps: int
     momentum: float
     diversity: float
+    perceptual: float

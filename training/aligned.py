@@ -81,7 +81,9 @@ class AlignedRecognizer:
         self.template = np.array(template) if template else TEMPLATE * self.size / TEMPLATE_SIZE
         if self.template.shape != TEMPLATE.shape:
             raise RecognizerError(f"{path}: the template is four points: two eyes, nose, mouth")
-        self.digest = hashlib.sha256(f"{channels} {mean} {std} {template or ''}".encode() + path.read_bytes()).hexdigest()
+        self.digest = hashlib.sha256(
+            f"{channels} {mean} {std} {template or ''}".encode() + path.read_bytes()
+        ).hexdigest()
 
     def embed(
         self, image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32], *, mirrored: bool = False

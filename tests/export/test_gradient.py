@@ -134,6 +134,7 @@ def test_whole_attack_works(exported: tuple[Surrogate, Surrogate, ir.Model]) -> 
         "step_size": np.array(2, np.float32),
         "momentum": np.array(0, np.float32),
         "diversity": np.array(0, np.float32),
+        "perceptual": np.array(0, np.float32),
         "seed": np.array(0),
     }
     protected, losses = session(attack_graph(graph, LABEL, plain.size, 4)).run(None, feed)

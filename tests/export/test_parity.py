@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from face_encryption.export.attack import Attack, Move, Square, View, resampling_matrix
+from face_encryption.export.attack import FEATHER, Attack, Move, Square, View, resampling_matrix
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
     FEATURE,
@@ -85,6 +85,7 @@ class Setup:
             "step_size": np.float32(step_size),
             "momentum": np.float32(not plain),
             "diversity": np.float32(not plain),
+            "perceptual": np.float32(not plain),
             "seed": np.array(SEED),
         }
 
@@ -103,6 +104,10 @@ def setup(artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
     setup = Setup(graphs, Surrogate(model, description).eval(), face, 0)
     setup.own = int(setup.recognise(face)[1].argmax())
     return setup
+
+
+def plain_square(face: NDArray[np.uint8], size: int) -> Square:
+    return Square(torch.from_numpy(face), torch.tensor(EPSILON), torch.tensor(0.0), size, FEATHER)
 
 
 def plain_view(square: Square, perturbation: torch.Tensor) -> torch.Tensor:
@@ -127,7 +132,7 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
     model, description = load_checkpoint(CHECKPOINT)
     graph = gradient_graph(fold(model, description), objective)
     session = ort.InferenceSession(ir.serde.serialize_model(graph).SerializeToString())
-    square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), description.input_size, 0.06)
+    square = plain_square(setup.face, description.input_size)
     image = plain_view(square, torch.zeros(3, *setup.face.shape[:2]))
     target = setup.settings(objective, 1.0)[objective.target]
     want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
@@ -142,7 +147,7 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
 def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Objective, direction: float) -> None:
     attack, chosen = setup.attack(objective, 1), setup.settings(objective, direction)
     given = tensors(chosen)
-    square = attack.square(torch.from_numpy(setup.face), given["epsilon"])
+    square = attack.square(torch.from_numpy(setup.face), given["epsilon"], given["perceptual"])
     move = Move(*(given[key] for key in ("direction", "step_size", "momentum", "diversity")))
     perturbation, draws = attack.begin(square, given["seed"]), attack.draws(given["seed"])
     velocity = torch.zeros_like(perturbation)
@@ -249,7 +254,7 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     """Foolbox's PGD on the same problem: pixels of the square, seen through feather and resampling."""
     foolbox = pytest.importorskip("foolbox")
     chosen = setup.settings(LABEL, direction, plain=True)
-    square = Square(torch.from_numpy(setup.face), torch.tensor(EPSILON), setup.reference.size, 0.06)
+    square = plain_square(setup.face, setup.reference.size)
 
     class Seen(torch.nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ ATTACK = {
     "steps": "2",
     "checkpoint_sha256": "abc",
     "defaults": '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
-    ' "effort": {"normal": {"steps": 2, "step_size": 2}}}',
+    ' "perceptual": 1, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
 }
 RECOGNIZER = {
     "kind": "recognizer",

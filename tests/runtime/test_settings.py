@@ -12,6 +12,7 @@ DEFAULTS = Defaults(
     effort={"fast": (2, 4.0), "normal": (4, 2.0)},
     momentum=1,
     diversity=0.5,
+    perceptual=1,
 )
 
 
@@ -30,6 +31,7 @@ DEFAULTS = Defaults(
         ({"steps": 0}, "steps is 0"),
         ({"momentum": -1}, "momentum is -1"),
         ({"diversity": math.nan}, "diversity is nan"),
+        ({"perceptual": 1.5}, "perceptual is 1.5"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**31}, "seed is 2147483648"),
         ({"faces": (1, 0)}, "numbered from 1"),
