@@ -65,7 +65,9 @@ class Bench:
         (result,) = self.artifacts.recognizer.run(["probabilities"], {"face": face})
         return np.asarray(result)
 
-    def attack(self, probe: Probe, steps: int, label: int, direction: int, epsilon: float, step_size: float) -> Probe:
+    def attack(
+        self, probe: Probe, steps: int, label: int, direction: int, epsilon: float, step_size: float, momentum: float
+    ) -> Probe:
         """Attack a probe's face and paste it into its photo."""
         face, corner = cut_square(probe.image, probe.box, self.margin)
         feed = {
@@ -74,7 +76,7 @@ class Bench:
             "direction": np.array(direction, np.float32),
             "epsilon": np.array(epsilon, np.float32),
             "step_size": np.array(step_size, np.float32),
-            "momentum": np.array(self.momentum, np.float32),
+            "momentum": np.array(momentum, np.float32),
             "diversity": np.array(0, np.float32),
             "perceptual": np.array(0, np.float32),
             "seed": np.array(0),
@@ -85,7 +87,7 @@ class Bench:
         return Probe(image, probe.box, probe.label)
 
 
-def targeted_table(bench: Bench, probes: list[Probe]) -> None:
+def targeted_table(bench: Bench, probes: list[Probe], momentum: float) -> None:
     """Print the mean probability of a random target class, beside the study's."""
     random = np.random.default_rng(0)
     count = len(bench.classes)
@@ -99,7 +101,7 @@ def targeted_table(bench: Bench, probes: list[Probe]) -> None:
         for steps, known in enumerate(study, 1):
             reached = []
             for probe, target in zip(probes, track(targets, f"epsilon {epsilon}, K = {steps}"), strict=True):
-                attacked = bench.attack(probe, steps, target, 1, epsilon, epsilon)
+                attacked = bench.attack(probe, steps, target, 1, epsilon, epsilon, momentum)
                 reached.append(bench.probabilities(attacked.image, attacked.box)[target])
             cells.append(f"{np.mean(reached):.4f} ({known:g})")
         print(f"| {epsilon} | " + " | ".join(cells) + " |", flush=True)
@@ -111,7 +113,7 @@ def non_targeted(bench: Bench, probes: list[Probe]) -> None:
     before, after = [], []
     for probe in track(probes, f"epsilon {epsilon}, K = {steps}"):
         before.append(bench.probabilities(probe.image, probe.box).argmax() == probe.label)
-        attacked = bench.attack(probe, steps, probe.label, -1, epsilon, step_size)
+        attacked = bench.attack(probe, steps, probe.label, -1, epsilon, step_size, 0)
         after.append(bench.probabilities(attacked.image, attacked.box).argmax() == probe.label)
     print(
         f"\nNon-targeted, epsilon {epsilon}, step size {step_size}, K = {steps}, {len(probes)} test photos: "
@@ -126,13 +128,14 @@ def main() -> None:
     parser.add_argument("list", type=Path)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--sample", type=int, default=100, help="photos for the targeted table, evenly spaced (100)")
+    parser.add_argument("--momentum", type=float, default=0.0, help="of the targeted attack; 0, as in the study (0)")
     parser.add_argument("--only", choices=["targeted", "non-targeted"])
     options = parser.parse_args()
     bench = Bench(options.artifacts)
     photos = options.list.read_text().split()
     if options.only != "non-targeted":
         evenly = [photos[i * len(photos) // options.sample] for i in range(min(options.sample, len(photos)))]
-        targeted_table(bench, list(bench.probes(options.data, evenly)))
+        targeted_table(bench, list(bench.probes(options.data, evenly)), options.momentum)
     if options.only != "targeted":
         non_targeted(bench, list(bench.probes(options.data, photos)))
 

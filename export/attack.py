@@ -188,7 +188,8 @@ class Attack(nn.Module):
     def draws(self, seed: Tensor) -> Tensor:
         """Draw f32 [N, DRAWS] in [-1, 1) for the views; step i takes the row i modulo N."""
         # Another seed than the random start's, or the first views would depend on the first pixels.
-        return random_start(seed + 0x5EED, 32).reshape(-1, DRAWS)
+        noise: Tensor = random_start(seed + 0x5EED, 32)
+        return noise.reshape(-1, DRAWS)
 
     def step(
         self, square: Square, perturbation: Tensor, velocity: Tensor, target: Tensor, move: Move, draws: Tensor

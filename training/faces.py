@@ -21,7 +21,8 @@ from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo
 from face_encryption.training.distill import see
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 # The cut that is kept is wider than the one that is trained on, so that rotation and shift find real pixels.
 CACHE_MARGIN = 0.5

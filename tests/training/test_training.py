@@ -148,13 +148,24 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
 
 def test_a_teacher_is_learned_from(data: Path, detector: Path, tmp_path: Path, shared: Path) -> None:
     taught = (Phase(5, 97, 1e-3, cosine=20.0, relational=1.0), Phase(2, 112, 2e-4, identity=1.0))
-    recipe = replace(SMALL, phases=taught, input_size=112)
-    chosen = config(data, detector, tmp_path, recipe=recipe, teacher=shared / "models" / "sface.onnx")
-    faces = load_data(chosen).train
+    recipe = replace(SMALL, phases=taught, input_size=112, morphs=6)
+    models = shared / "models"
+    (tmp_path / "teachers.toml").write_text(
+        f'[sface]\nmodel = "{models}/sface.onnx"\n'
+        f'[faceplugin]\nmodel = "{models}/faceplugin.onnx"\nchannels = "BGR"\nmean = 127.5\nstd = 128\n'
+    )
+    chosen = config(data, detector, tmp_path, recipe=recipe, teacher=tmp_path / "teachers.toml")
+    loaded = load_data(chosen)
+    faces, morphs = loaded.train, loaded.morphs
     assert faces.teacher is not None
-    assert faces.teacher.shape == (len(faces.faces), 128)
+    assert faces.teacher.shape == (len(faces.faces), 128 + 512)
     same = faces.teacher @ faces.teacher.T
     assert same[0, 1] > 0.8  # two photos of one person that differ in brightness
+    assert morphs is not None
+    assert morphs.teacher is not None
+    assert morphs.teacher.shape == (6, 128 + 512)
+    assert np.allclose(np.linalg.norm(morphs.teacher, axis=1), 1, atol=1e-5)
+    assert ((morphs.teacher @ faces.teacher.T).max(1) < 0.99).any()  # a mixture is not one of its faces
     description = module.train(chosen)
     losses = [float(row["loss"]) for row in history(chosen.out)]
     assert losses[4] < losses[0]
@@ -213,8 +224,9 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
     [
         ({"--recipe": "none"}, "none: neither a recipe (distilled, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
-        ({"--teacher": "other-size.onnx"}, "the teacher takes [1, 3, 64, 64], not [1, 3, 112, 112]"),
+        ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
         ({"--teacher": "recipe.toml"}, "not an ONNX model"),
+        ({"--teacher": "teachers.toml"}, "none.onnx: no such recogniser"),
         ({"--pairs": "pairs.txt"}, "pairs.txt: shows ada, who is trained on"),
         ({"--init": "recipe.toml"}, "not a readable safetensors file"),
         ({"--detector": "recipe.toml"}, "face-encryption export --detector-only"),
@@ -226,8 +238,9 @@ def test_command_reports_what_is_wrong_in_one_line(
     recipe = SMALL_TOML.format(epochs=1) + ("cosine = 1.0" if "--teacher" in options else "")
     (tmp_path / "recipe.toml").write_text(recipe)
     (tmp_path / "pairs.txt").write_text("ada/0.png ada/1.png\n")
+    (tmp_path / "teachers.toml").write_text('[one]\nmodel = "none.onnx"\n')
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
-    values = [onnx.helper.make_tensor_value_info(name, 1, [1, 3, 64, 64]) for name in "xy"]
+    values = [onnx.helper.make_tensor_value_info(name, 1, [1, 3, 64, 48]) for name in "xy"]
     graph = onnx.helper.make_graph([node], "teacher", values[:1], values[1:])
     onnx.save(
         onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10),

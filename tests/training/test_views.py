@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from face_encryption.training.aligned import TEMPLATE, align
 from face_encryption.training.augment import degraded, plain_view, random_view
-from face_encryption.training.distill import TEMPLATE, align, cosine_loss, relational_loss
+from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss
+from face_encryption.training.morph import morph
 from face_encryption.training.recipe import load_recipe
 
 
@@ -58,3 +60,27 @@ def test_the_teachers_losses_are_least_where_the_recognizer_agrees() -> None:
     assert relational_loss(agreeing, bank[:4], bank).abs() < 1e-6
     assert cosine_loss(other, bank[:4]) > 0.1
     assert relational_loss(other, bank[:4], bank) > 0.1
+
+
+def test_targets_of_too_many_dimensions_keep_their_similarities() -> None:
+    generator = torch.Generator().manual_seed(0)
+    seen = torch.nn.functional.normalize(torch.randn(40, 6, generator=generator) @ torch.randn(6, 20), dim=1)
+    fitted = fit_targets(seen, 8)
+    assert fitted.shape == (40, 8)
+    assert torch.allclose(fitted @ fitted.T, seen @ seen.T, atol=1e-4)
+    assert fit_targets(seen, 20) is seen
+
+
+def test_a_morph_is_between_its_faces_and_keeps_the_firsts_background() -> None:
+    first, second = np.full((150, 150, 3), 40, np.uint8), np.full((150, 150, 3), 200, np.uint8)
+    keypoints = np.vstack([TEMPLATE * 0.6 + 40, TEMPLATE[:2]]).astype(np.float32)
+    elsewhere = keypoints * 1.1 - 10
+    shares = []
+    for seed in range(12):
+        made = morph(first, keypoints, second, elsewhere, np.random.default_rng(seed))
+        assert (made[:20] == 40).all()  # far above the eyes
+        assert made.min() >= 40
+        assert made.max() <= 200
+        shares.append((made[70:100, 60:90].mean() - 40) / 160)
+        assert np.array_equal(made, morph(first, keypoints, second, elsewhere, np.random.default_rng(seed)))
+    assert min(shares) < 0.4 < 0.6 < max(shares)

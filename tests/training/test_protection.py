@@ -1,0 +1,106 @@
+"""Protection is counted right, and the command measures real photos with a recogniser of others."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+from face_encryption.runtime.faces import Face
+from face_encryption.training.cli import evaluate as command
+from face_encryption.training.data import DataError, read_pairs
+from face_encryption.training.protection import Probe, Seen, judge, publish, table
+
+FACE = Face((0, 0, 1, 1), 0.9, np.zeros((6, 2), np.float32))
+
+
+def picture(angle: float, face: bool = True) -> Seen:
+    """A picture of which the recogniser below sees only an angle."""
+    return Seen(np.full((1, 1, 3), round(angle), np.uint8), FACE if face else None)
+
+
+def embed(pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
+    angle = np.radians(float(pixels[0, 0, 0]))
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+def test_rates_of_known_similarities() -> None:
+    """Ten people 20 degrees apart; of the protected, three moved by 100 degrees, one to a neighbour, one is hidden."""
+    probes = []
+    for number in range(10):
+        angle = 20.0 * number
+        saved = picture(angle + 1)
+        if number < 3:
+            saved = picture(angle + 100)
+        elif number == 3:
+            saved = picture(angle + 20)
+        elif number == 4:
+            saved = picture(angle, face=False)
+        probes.append(Probe(str(number), picture(angle + 2), picture(angle), {"as saved": saved}, 1.0, 40.0, 8))
+    found = {each.far: each for each in judge("judge", embed, probes)}
+    first = found[0.01]
+    assert np.cos(np.radians(20)) < first.threshold < np.cos(np.radians(17))
+    assert first.clean == 0
+    assert first.protected == pytest.approx(0.5)
+    assert first.low <= 0.5 <= first.high
+    assert first.hidden == pytest.approx(0.1)
+    assert first.given_landmarks == pytest.approx(0.4)  # who knows where the face is sees number 4 as it was
+    assert first.rank1_clean == 1
+    assert first.rank1 == pytest.approx(0.5)
+    assert first.strangers == pytest.approx(4 / 90)  # the neighbour, and the three who moved onto others
+    assert "| judge | " in table([*found.values()])
+    crowd = [picture(20.0 * number + 2) for number in range(10)]
+    assert judge("judge", embed, probes, crowd)[0].rank1_clean == 0
+
+
+def test_publishing_changes_the_pixels(astronaut: NDArray[np.uint8]) -> None:
+    published = publish(astronaut)
+    assert published["as saved"] is astronaut
+    assert published["half size"].shape == (256, 256, 3)
+    errors = [
+        np.abs(published[name].astype(int) - astronaut).mean() for name in ("as saved", "JPEG 90", "JPEG 75", "JPEG 50")
+    ]
+    assert errors == sorted(errors)
+    assert errors[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ada/0.png\n", "1: not two photos of one person"),
+        ("ada/0.png ada/2.png\nada/0.png bob/2.png\n", "2: not two photos of one person"),
+        ("ada/0.png ada/0.png\n", "1: not two photos of one person"),
+        ("ada/0.png ada/2.png\n", "two people at least"),
+        ("ada/0.png ada/2.png\nada/2.png ada/3.png\n", "one line"),
+        ("ada/0.png ada/missing.png\n", "no photo ada/missing.png"),
+        ("", "empty"),
+    ],
+)
+def test_bad_lists_of_pairs(text: str, message: str, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_pairs(tmp_path / "pairs.txt", data)
+
+
+def test_command_measures_real_photos(data: Path, artifacts: Path, shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("ada/0.png ada/3.png\nbob/0.png bob/3.png\n")
+    given = ["protection", str(data), str(tmp_path / "pairs.txt"), "--artifacts", str(artifacts)]
+    judges = ["--judges", str(shared / "models" / "sface.onnx")]
+    curve = ["--epsilon", "2", "--epsilon", "8", "--steps", "2", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(command, [*given, *judges, *curve], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "| ours (white box) | " in result.output
+    assert "| sface | " in result.output
+    with (tmp_path / "out" / "protection.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["epsilon"] for row in rows} == {"2.0", "8.0"}
+    assert {row["published"] for row in rows} >= {"as saved", "JPEG 75", "half size"}
+    assert all(float(row["clean"]) == 0 for row in rows if row["recognizer"] == "sface")
+    for name in ("protection.png", "sheet.png"):
+        assert (tmp_path / "out" / name).is_file()
+
+    missing = CliRunner().invoke(command, [*given, "--judges", str(tmp_path / "pairs.txt")])
+    assert missing.exit_code == 1
+    assert "not an ONNX model" in missing.stderr
