@@ -72,14 +72,18 @@ def contrast_mask(pixels: Tensor, perceptual: Tensor) -> Tensor:
     return 1 + perceptual * (weights - 1)
 
 
+def of_unit_size(gradient: Tensor) -> Tensor:
+    """Scale a gradient so that its mean absolute value is one, or leave it zero."""
+    return gradient / gradient.abs().mean().clamp(min=1e-30)
+
+
 class Square:
     """A face square as the steps of an attack see it: what stays the same from step to step, computed once."""
 
-    def __init__(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, size: int, feather: float) -> None:
-        """Take `face` u8 [S, S, 3] and prepare for a recognizer of input `size`; epsilon is in pixel levels."""
+    def __init__(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, feather: float) -> None:
+        """Take `face` u8 [S, S, 3]; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
         side = face.shape[0]
         self.pixels = face.permute(2, 0, 1).float()
-        self.size = size
         self.mask = feather_mask(side, feather) * contrast_mask(self.pixels, perceptual)
         self.epsilon = epsilon
         self.lowest = torch.maximum(-epsilon, -self.pixels)
@@ -89,16 +93,18 @@ class Square:
         """Clamp f32 [3, S, S] to [-epsilon, epsilon] and to what keeps every pixel in [0, 255]."""
         return torch.minimum(torch.maximum(perturbation, self.lowest), self.highest)
 
-    def view(self, draws: Tensor, diversity: Tensor) -> "View":
-        """Choose what the recognizer sees: at diversity 0 the square as it is, at 1 changed by `draws` in [-1, 1)."""
+    def view(self, size: int, draws: Tensor, diversity: Tensor, frame: "Frame | None" = None) -> "View":
+        """Choose what a recognizer of input `size` sees of the square: its frame, or all of it.
+
+        At diversity 0 just that, at 1 changed by `draws` f32 [DRAWS] in [-1, 1).
+        """
         side = self.mask.shape[0]
         zoom = 1 + ZOOM * diversity * draws[0]
         mirror = torch.where(draws[3] + 1 < diversity.clamp(max=1.0), -1.0, 1.0)
-        shifts = SHIFT * diversity * draws[1:3]
-        return View(
-            resampling_matrix(side, self.size, zoom, shifts[0]),
-            resampling_matrix(side, self.size, zoom * mirror, shifts[1]),
-        )
+        down, across = SHIFT * diversity * draws[1], SHIFT * diversity * draws[2]
+        if frame:
+            zoom, down, across = zoom * frame.zoom, down + frame.down, across + frame.across
+        return View(resampling_matrix(side, size, zoom, down), resampling_matrix(side, size, zoom * mirror, across))
 
     def face(self, perturbation: Tensor) -> Tensor:
         """Return the perturbed face, f32 [3, S, S] in pixel levels, before rounding."""
@@ -110,6 +116,15 @@ class Square:
         bound = torch.floor(self.epsilon)
         levels = torch.minimum(torch.maximum(torch.round(self.mask * perturbation), -bound), bound)
         return (self.pixels + levels).clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A part of the square: its edge, and how far its middle lies from the square's, as parts of the square's edge."""
+
+    zoom: Tensor
+    down: Tensor
+    across: Tensor
 
 
 @dataclass(frozen=True)
@@ -179,7 +194,7 @@ class Attack(nn.Module):
 
     def square(self, face: Tensor, epsilon: Tensor, perceptual: Tensor) -> Square:
         """Prepare a face u8 [S, S, 3] for the steps; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
-        return Square(face, epsilon, perceptual, self.size, self.feather)
+        return Square(face, epsilon, perceptual, self.feather)
 
     def begin(self, square: Square, seed: Tensor) -> Tensor:
         """Draw the random start f32 [3, S, S] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""
@@ -199,13 +214,18 @@ class Attack(nn.Module):
         `velocity` sums the gradients so far; `target` is what the loss compares with, a label (i64 scalar) or an
         embedding (f32 [E]); `draws` f32 [DRAWS] decide the view.
         """
-        view = square.view(draws, move.diversity)
+        view = square.view(self.size, draws, move.diversity)
         gradient, loss = self.gradient(view.of(square.face(perturbation)), target)
+        perturbation, velocity = self.advance(square, perturbation, velocity, view.back(gradient), move)
+        return perturbation, velocity, loss
+
+    def advance(
+        self, square: Square, perturbation: Tensor, velocity: Tensor, gradient: Tensor, move: Move
+    ) -> tuple[Tensor, Tensor]:
+        """Take a gradient f32 [3, S, S] into the velocity, and go one step along its sign; returns both."""
         # The mask only scales the gradient, so its sign needs none.
-        pixel_gradient = view.back(gradient)
-        size = pixel_gradient.abs().mean().clamp(min=1e-30)
-        velocity = move.momentum * velocity + pixel_gradient / size
-        return square.project(perturbation - move.direction * move.step_size * torch.sign(velocity)), velocity, loss
+        velocity = move.momentum * velocity + of_unit_size(gradient)
+        return square.project(perturbation - move.direction * move.step_size * torch.sign(velocity)), velocity
 
 
 class AttackStep(Attack):

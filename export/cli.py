@@ -18,6 +18,11 @@ A_STEP_COUNT = click.IntRange(1, 50)
 @click.argument("more_steps", nargs=-1, type=A_STEP_COUNT, metavar="")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
 @click.option("--detector", type=click.Choice(["short-range", "full-range"]), default="short-range", show_default=True)
+@click.option(
+    "--surrogates",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recognisers of others that join the cloak: an ONNX file, or a TOML of several.",
+)
 @click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
 def export(
     checkpoint: Path,
@@ -25,6 +30,7 @@ def export(
     more_steps: tuple[int, ...],
     out: Path,
     detector: Literal["short-range", "full-range"],
+    surrogates: Path | None,
     detector_only: bool,
 ) -> None:
     """Write the ONNX graphs that a client needs, each compared with PyTorch."""
@@ -34,6 +40,7 @@ def export(
     from face_encryption.export.detector import DetectorFileError
     from face_encryption.export.pipeline import STEPS, export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
+    from face_encryption.training.aligned import RecognizerError, read_recognizers
     from face_encryption.training.model import CheckpointError
 
     if more_steps and not steps:
@@ -47,8 +54,9 @@ def export(
             return
         chosen = sorted({*steps, *more_steps}) or STEPS
         with console.status("export") as status:
-            checks = export_artifacts(checkpoint, out, chosen, detector, lambda what: status.update(what))
-    except (CheckpointError, DetectorFileError, ParityError) as error:
+            others = read_recognizers(surrogates) if surrogates else None
+            checks = export_artifacts(checkpoint, out, chosen, detector, others, lambda what: status.update(what))
+    except (CheckpointError, DetectorFileError, ParityError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{out}: cannot write the artifacts ({error.strerror})") from None

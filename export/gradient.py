@@ -46,14 +46,17 @@ def fold_batch_norm(model: nn.Module) -> fx.GraphModule:
     return graph_module.requires_grad_(False)
 
 
-def trace_gradient(loss: Callable[[Tensor, Tensor], Tensor], image: Tensor, target: Tensor) -> fx.GraphModule:
-    """Trace `(image, target) -> (gradient of the loss by the image, loss)` into a flat graph of aten ops.
+def trace_gradient(
+    loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], image: Tensor, target: Tensor
+) -> fx.GraphModule:
+    """Trace `(image, target) -> (gradient of the loss by the image, loss, aside)` into a flat graph of aten ops.
 
-    `image` and `target` are examples that fix shapes and dtypes; `loss` returns a scalar.
+    `image` and `target` are examples that fix shapes and dtypes; `loss` returns a scalar and whatever else is wanted.
     """
 
-    def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.func.grad_and_value(loss)(image, target)
+    def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        gradient, (value, aside) = torch.func.grad_and_value(loss, has_aux=True)(image, target)
+        return gradient, value, aside
 
     traced = make_fx(gradient)(image, target)
     # Tracing leaves detach ops behind, which mean nothing without a tape.
@@ -89,10 +92,16 @@ def _convolution_backward(
     stride, padding, dilation = _pairs(stride), _pairs(padding), _pairs(dilation)
     kernel = list(weight.shape[2:])
     reach = [dilation[i] * (kernel[i] - 1) for i in range(2)]
-    if stride == [1, 1] and groups == 1:
+    depthwise = groups > 1 and weight.shape[0] == groups and weight.shape[1] == 1
+    if depthwise and stride != [1, 1]:
+        # Runtimes transpose convolutions group by group; between zeros the gradient is one of stride 1.
+        size = [image.shape[2 + i] - reach[i] + 2 * padding[i] for i in range(2)]
+        grad_output = _between_zeros(grad_output, stride, size)
+        stride = [1, 1]
+    if stride == [1, 1] and (groups == 1 or depthwise):
         # The same arithmetic as ConvTranspose, in the runtimes' fastest kernel. Flipping inside the graph, instead of
         # storing flipped weights, keeps one copy of them in the file; the runtime folds the flip when it loads.
-        flipped = op.Transpose(weight, perm=[1, 0, 2, 3])
+        flipped = weight if depthwise else op.Transpose(weight, perm=[1, 0, 2, 3])
         if kernel != [1, 1]:
             far = -(2**31)
             flipped = op.Slice(
@@ -103,7 +112,7 @@ def _convolution_backward(
                 op.Constant(value_ints=[-1, -1]),
             )
         pads = [reach[i] - padding[i] for i in range(2)] * 2
-        gradient = op.Conv(grad_output, flipped, dilations=dilation, pads=pads)
+        gradient = op.Conv(grad_output, flipped, dilations=dilation, pads=pads, group=groups)
     else:
         covered = [(grad_output.shape[2 + i] - 1) * stride[i] + reach[i] + 1 - 2 * padding[i] for i in range(2)]
         gradient = op.ConvTranspose(
@@ -116,6 +125,18 @@ def _convolution_backward(
             strides=stride,
         )
     return gradient, op.Identity(gradient), op.Identity(gradient)
+
+
+def _between_zeros(value: Any, stride: Sequence[int], size: Sequence[int]) -> Any:
+    """Spread [1, C, H, W] over `size`: one value in each `stride` pixels, the first at the corner, zeros elsewhere."""
+    channels, height, width = value.shape[1:]
+    spread = op.Reshape(value, op.Constant(value_ints=[channels, height, 1, width, 1]))
+    pads = op.Constant(value_ints=[0] * 7 + [stride[0] - 1, 0, stride[1] - 1])
+    whole = op.Reshape(
+        op.Pad(spread, pads), op.Constant(value_ints=[1, channels, height * stride[0], width * stride[1]])
+    )
+    ends = op.Constant(value_ints=[size[0] - height * stride[0], size[1] - width * stride[1]])
+    return op.Pad(whole, op.Concat(op.Constant(value_ints=[0] * 6), ends, axis=0))
 
 
 def _max_pool(
@@ -194,7 +215,15 @@ def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
     return op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Constant(value_float=0.0))
 
 
+def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
+    """Translate the input gradient of PReLU; the slope's own is never asked for."""
+    gradient = op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Mul(grad_output, slope))
+    return gradient, op.Identity(slope)
+
+
 GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    aten._prelu_kernel.default: lambda image, slope: op.PRelu(image, slope),
+    aten._prelu_kernel_backward.default: _prelu_backward,
     aten.avg_pool2d_backward.default: _average_pool_backward,
     aten.convolution_backward.default: _convolution_backward,
     aten.max_pool2d_with_indices.default: _max_pool,

@@ -27,6 +27,17 @@ def _(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.empty_like(image), image.new_empty(())
 
 
+@torch.library.custom_op("face_encryption::embedding_gradient", mutates_args=())
+def embedding_gradient_call(image: Tensor, target: Tensor, which: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Stand for `(image, target) -> (gradient, loss, embedding)` of one of several recognizers, as above."""
+    raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
+
+
+@embedding_gradient_call.register_fake
+def _(image: Tensor, target: Tensor, which: int) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(image), image.new_empty(()), torch.empty_like(target)
+
+
 def _parameter(name: str, kind: str) -> Any:
     return onnx.defs.OpSchema.FormalParameter(name, kind)
 
@@ -36,32 +47,39 @@ _SCHEMA = onnx.defs.OpSchema(
     DOMAIN,
     1,
     inputs=[_parameter("image", "tensor(float)"), _parameter("target", "T")],
-    outputs=[_parameter("gradient", "tensor(float)"), _parameter("loss", "tensor(float)")],
+    outputs=[_parameter(name, "tensor(float)") for name in ("gradient", "loss", "embedding")],
     type_constraints=[("T", ["tensor(int64)", "tensor(float)"], "a label or an embedding")],
+    attributes=[onnx.defs.OpSchema.Attribute("which", onnx.defs.OpSchema.AttrType.INT, "of the gradients")],
 )
 _OP = onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, 1), NAME, _SCHEMA)
 
 
 def translate_gradient_call(image: Any, target: Any) -> Any:
     """Translate the placeholder to an ONNX node of this project's domain."""
-    return _OP(image, target)
+    return _OP(image, target, which=0)[:2]
 
 
-def insert_gradient(model: ir.Model, gradient: ir.Model) -> None:
-    """Replace every placeholder in `model`, in place, by a copy of the nodes of the exported `gradient`.
+def translate_embedding_gradient_call(image: Any, target: Any, which: int) -> Any:
+    """Translate the placeholder of one of several recognizers."""
+    return _OP(image, target, which=which)
+
+
+def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
+    """Replace every placeholder in `model`, in place, by a copy of the nodes of the exported gradient that it names.
 
     All copies use the same initialisers.
     """
     weights: dict[ir.Value, ir.Value] = {}
-    for value in gradient.graph.initializers.values():
-        copy = ir.Value(
-            name=f"gradient.{value.name}", shape=value.shape, type=value.type, const_value=value.const_value
-        )
-        model.graph.register_initializer(copy)
-        weights[value] = copy
+    for number, gradient in enumerate(gradients):
+        for value in gradient.graph.initializers.values():
+            name = f"gradient.{number}.{value.name}"
+            copy = ir.Value(name=name, shape=value.shape, type=value.type, const_value=value.const_value)
+            model.graph.register_initializer(copy)
+            weights[value] = copy
     for node in list(model.graph):
         if (node.domain, node.op_type) != (DOMAIN, NAME):
             continue
+        gradient = gradients[node.attributes["which"].as_int()]
         values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=True)) | {None: None}
         for inner in gradient.graph:
             clone = ir.Node(

@@ -1,7 +1,7 @@
 """PyTorch modules -> ONNX models: the recognizer, the attacks of K steps, and the attacks of one step."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 import torch
@@ -10,13 +10,21 @@ from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack, AttackStep, Gradient, resampling_matrix
+from face_encryption.export.cloak import Cloak, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
-from face_encryption.export.gradient_call import gradient_call, insert_gradient, translate_gradient_call
+from face_encryption.export.gradient_call import (
+    embedding_gradient_call,
+    gradient_call,
+    insert_gradients,
+    translate_embedding_gradient_call,
+    translate_gradient_call,
+)
 from face_encryption.export.noise import translate_random_start
 from face_encryption.training.model import EMBEDDING_SIZE, Description
 
 OPSET = 18
 TRANSLATIONS = GRADIENT_TRANSLATIONS | {
+    torch.ops.face_encryption.embedding_gradient.default: translate_embedding_gradient_call,
     torch.ops.face_encryption.gradient.default: translate_gradient_call,
     torch.ops.face_encryption.random_start.default: translate_random_start,
 }
@@ -65,12 +73,12 @@ class Surrogate(nn.Module):
         embedding, logits = self.model((image - self.mean) / self.std)
         return embedding, logits
 
-    def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], Tensor]:
-        """Return an objective's loss of one image f32 [1, 3, N, N] in [0, 255] and a target."""
+    def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Return an objective's loss of one image f32 [1, 3, N, N] in [0, 255] and a target, and the embedding."""
 
-        def loss(image: Tensor, target: Tensor) -> Tensor:
+        def loss(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             embedding, logits = self(image)
-            return objective.loss(embedding, logits, target)
+            return objective.loss(embedding, logits, target), embedding[0]
 
         return loss
 
@@ -80,10 +88,17 @@ class Surrogate(nn.Module):
         def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
                 image = image.detach().requires_grad_()
-                loss = self.loss(objective)(image, target)
+                loss, _ = self.loss(objective)(image, target)
                 return torch.autograd.grad(loss, image)[0], loss.detach()
 
         return gradient
+
+    def embedding_gradient(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradient of `FEATURE`'s loss, the loss and the embedding: the reference for `Cloak`."""
+        with torch.enable_grad():
+            image = image.detach().requires_grad_()
+            loss, embedding = self.loss(FEATURE)(image, target)
+            return torch.autograd.grad(loss, image)[0], loss.detach(), embedding.detach()
 
 
 class FaceRecognizer(nn.Module):
@@ -112,17 +127,18 @@ def recognizer_graph(surrogate: Surrogate) -> ir.Model:
 
 
 def gradient_graph(surrogate: Surrogate, objective: Objective) -> ir.Model:
-    """Export the gradient: `image` f32 [1, 3, N, N] and the target -> `gradient` like the image, `loss`."""
+    """Export `image` f32 [1, 3, N, N] and the target -> `gradient` like the image, `loss` and `embedding`."""
     image = torch.zeros(1, 3, surrogate.size, surrogate.size)
-    traced = trace_gradient(surrogate.loss(objective), image, objective.example)
-    return to_onnx(traced, {"image": image, objective.target: objective.example}, ["gradient", "loss"])
+    target = objective.example if objective is LABEL else torch.zeros_like(surrogate(image)[0][0])
+    traced = trace_gradient(surrogate.loss(objective), image, target)
+    return to_onnx(traced, {"image": image, objective.target: target}, ["gradient", "loss", "embedding"])
 
 
 def attack_graph(gradient: ir.Model, objective: Objective, size: int, steps: int) -> ir.Model:
     """Build `attack-NAME-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
     inputs = {"face": _example_face(), **_settings(objective)}
     model = to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
-    return _with_gradient(model, gradient)
+    return _with_gradients(model, gradient)
 
 
 def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir.Model:
@@ -137,7 +153,19 @@ def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir
     model = to_onnx(
         AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "next_velocity", "protected", "loss"]
     )
-    return _with_gradient(model, gradient)
+    return _with_gradients(model, gradient)
+
+
+def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps: int) -> ir.Model:
+    """Build `attack-cloak-K.onnx` for K = `steps` from the exported `FEATURE` gradients of the sources."""
+    called = [replace(source, gradient=_call(number)) for number, source in enumerate(sources)]
+    settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
+    inputs = {"face": _example_face(), "keypoints": torch.zeros(6, 2), **settings}
+    return _with_gradients(to_onnx(Cloak(called, steps), inputs, ["protected", "losses"]), *gradients)
+
+
+def _call(number: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+    return lambda image, target: embedding_gradient_call(image, target, number)
 
 
 def _example_face() -> Tensor:
@@ -181,8 +209,8 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
     return _tidy(exported.model)
 
 
-def _with_gradient(model: ir.Model, gradient: ir.Model) -> ir.Model:
-    insert_gradient(model, gradient)
+def _with_gradients(model: ir.Model, *gradients: ir.Model) -> ir.Model:
+    insert_gradients(model, *gradients)
     return _tidy(model)
 
 

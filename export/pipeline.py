@@ -20,12 +20,15 @@ from face_encryption.export.graphs import (
     OBJECTIVES,
     attack_graph,
     attack_step_graph,
+    cloak_graph,
     fold,
     gradient_graph,
     recognizer_graph,
 )
+from face_encryption.export.others import other_source, other_surrogate, source
 from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
+from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.model import Description, load_checkpoint
 
 WEIGHTS = "weights.bin"
@@ -83,12 +86,15 @@ def export_artifacts(
     out: Path,
     steps: Sequence[int] = STEPS,
     detector: DetectorKind = "short-range",
+    others: dict[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
 ) -> list[Check]:
     """Write a folder of validated graphs; `report` is told what is being made.
 
+    `others` are recognizers whose gradients join ours in the cloak; without them there is no `attack-cloak-K.onnx`.
     The graphs appear in `out` together, after all of them have passed; graphs of an earlier export are replaced.
-    Returns every comparison with PyTorch. Raises `CheckpointError`, `DetectorFileError` or `ParityError`.
+    Returns every comparison with PyTorch. Raises `CheckpointError`, `DetectorFileError`, `RecognizerError` or
+    `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
     surrogate = fold(model, description)
@@ -119,6 +125,16 @@ def export_artifacts(
                 report(f"{kind}-{count}.onnx")
                 graph = attack_graph(gradient, objective, description.input_size, count)
                 save(f"{kind}-{count}.onnx", kind, graph, defaults | {"steps": str(count)})
+        sources = [source(surrogate)]
+        if others:
+            surrogates = {name: other_surrogate(recognizer) for name, recognizer in others.items()}
+            sources += [other_source(recognizer, surrogates[name]) for name, recognizer in others.items()]
+            gradients = [gradient_graph(each, FEATURE) for each in (surrogate, *surrogates.values())]
+            extra = {"defaults": json.dumps(DEFAULTS[FEATURE]), "surrogates": json.dumps(["ours", *others])}
+            for count in steps:
+                report(f"attack-cloak-{count}.onnx")
+                graph = cloak_graph(gradients, sources, count)
+                save(f"attack-cloak-{count}.onnx", "attack-cloak", graph, extra | {"steps": str(count)})
         weights.write(folder)
 
         report("comparing with PyTorch")
@@ -129,6 +145,9 @@ def export_artifacts(
             validator.attack_step(f"attack-{objective.name}-step.onnx", objective)
             for count in steps:
                 validator.attack(f"attack-{objective.name}-{count}.onnx", objective, count)
+        if others:
+            for count in steps:
+                validator.cloak(f"attack-cloak-{count}.onnx", sources, count)
         validator.raise_failures()
         _replace(folder, out)
     return validator.checks

@@ -5,7 +5,7 @@ by step from the same perturbation, by exact bounds, and by what the whole attac
 pixels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack, Move
-from face_encryption.export.graphs import LABEL, FaceRecognizer, Objective, Surrogate
+from face_encryption.export.cloak import Cloak, Source
+from face_encryption.export.graphs import FEATURE, LABEL, FaceRecognizer, Objective, Surrogate
 from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]
@@ -142,6 +143,30 @@ class Validator:
             if objective is LABEL:
                 self._add(name, f"probability, difference {where}", abs(probabilities[target] - wanted[target]), 1e-2)
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
+
+    def cloak(self, name: str, sources: Sequence[Source], steps: int) -> None:
+        """Compare what a cloak achieves, as `attack` does; what the sources see in the result may differ by 1 %."""
+        session = self.session(name)
+        module = Cloak(sources, steps)
+        for side, direction, face, settings in self._cases(FEATURE):
+            keypoints = torch.zeros(6, 2)
+            keypoints[:4] = torch.tensor([[0.33, 0.31], [0.67, 0.3], [0.5, 0.5], [0.5, 0.67]]) * side
+            chosen = {key: value for key, value in settings.items() if key not in ("reference", "direction")}
+            feed = {"face": face, "keypoints": keypoints, **chosen}
+            got, losses = session.run(None, {key: value.numpy() for key, value in feed.items()})
+            with torch.no_grad():
+                want, expected = module(*feed.values())
+            where = f"({side} px, diversity {float(direction < 0):.0f})"
+            self._bounds(name, face.numpy(), got, where)
+            self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
+            self._add(name, f"loss of the last step, difference {where}", _difference(losses[-1], expected[-1]), 1e-2)
+            for number, source in enumerate(sources):
+                seen = []
+                for result in (torch.from_numpy(got), want):
+                    square = module.square(result, settings["epsilon"], settings["perceptual"])
+                    seen.append(module.reference(square, source, source.frame(keypoints[:4] / side)))
+                what = f"embedding of source {number}, 1 - similarity {where}"
+                self._add(name, what, 1 - (seen[0] @ seen[1]).item(), 1e-2)
 
     def detector(self, name: str) -> None:
         """Check the detector's shapes on a picture without a face; MediaPipe parity is a test of the project."""

@@ -15,13 +15,14 @@ from .settings import Defaults
 
 FORMAT_VERSION = "2"
 _PREFIX = "face_encryption."
-_ATTACK = re.compile(r"attack-(label|feature)-([1-9][0-9]*)\.onnx")
+_ATTACK = re.compile(r"attack-(label|feature|cloak)-([1-9][0-9]*)\.onnx")
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
 
 _METADATA_PROPS = 14  # the field of this number in ONNX's ModelProto
 
-# "label" compares with a class of the recogniser, "feature" with any face's embedding.
-AttackKind = Literal["label", "feature"]
+# "label" compares with a class of the recogniser, "feature" with any face's embedding, and "cloak", which is there only
+# when other recognisers joined the export, with what all of them see in the face.
+AttackKind = Literal["label", "feature", "cloak"]
 
 T = TypeVar("T")
 

@@ -99,19 +99,27 @@ class _Attack:
     kind: AttackKind
     target: int | None
 
-    def __call__(self, square: NDArray[np.uint8], before: Recognition, seed: int) -> NDArray[np.uint8]:
-        """Return the protected square; it moves away from what `before` says unless there is a target."""
-        if self.kind == "feature":
-            comparison: dict[str, Any] = {"reference": before.embedding}
+    def __call__(
+        self, square: NDArray[np.uint8], keypoints: NDArray[np.float32], before: Recognition, seed: int
+    ) -> NDArray[np.uint8]:
+        """Return the protected square; it moves away from what `before` says unless there is a target.
+
+        `keypoints` f32 [6, 2] are in pixels of the square.
+        """
+        comparison: dict[str, Any]
+        direction = np.array(-1 if self.target is None else 1, np.float32)
+        if self.kind == "cloak":
+            comparison = {"keypoints": keypoints}
+        elif self.kind == "feature":
+            comparison = {"reference": before.embedding, "direction": direction}
         else:
-            own = int(np.argmax(before.probabilities))
-            comparison = {"label": np.array(own if self.target is None else self.target, np.int64)}
+            label = int(np.argmax(before.probabilities)) if self.target is None else self.target
+            comparison = {"label": np.array(label, np.int64), "direction": direction}
         (protected,) = self.graph.run(
             ["protected"],
             {
                 "face": square,
                 **comparison,
-                "direction": np.array(-1 if self.target is None else 1, np.float32),
                 "epsilon": np.array(self.plan.epsilon, np.float32),
                 "step_size": np.array(self.plan.step_size, np.float32),
                 "momentum": np.array(self.plan.momentum, np.float32),
@@ -202,7 +210,8 @@ class Protector:
             box = faces[number - 1].box
             before = self.recognise(cut_square(photo.pixels, box, margin)[0])
             square, corner = cut_square(pixels, box, margin)
-            protected = attack(square, before, settings.seed + number - 1)
+            keypoints = (faces[number - 1].keypoints - corner).astype(np.float32)
+            protected = attack(square, keypoints, before, settings.seed + number - 1)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             paste_square(pixels, protected, corner)
@@ -220,9 +229,23 @@ class Protector:
             results.append(FaceResult(number, face, before, after, similarity, threshold, change, psnr, seconds))
         return ProtectedPhoto(encoded, tuple(results), attack.plan, photo.notes)
 
+    def _kind(self, settings: Settings) -> AttackKind:
+        if settings.label is not None or settings.away:
+            return "label"
+        return "cloak" if self.artifacts.steps("cloak") else "feature"
+
+    def plan(self, settings: Settings) -> Plan:
+        """Return the numbers that an attack with these settings runs with.
+
+        Raises:
+            SettingError: the artifacts know no strength or effort of this name.
+            ArtifactsError: there is no such attack.
+        """
+        return self.artifacts.defaults(self._kind(settings)).plan(settings)
+
     def _attack(self, settings: Settings) -> _Attack:
-        kind: AttackKind = "label" if settings.label is not None or settings.away else "feature"
-        plan = self.artifacts.defaults(kind).plan(settings)
+        kind = self._kind(settings)
+        plan = self.plan(settings)
         graph = self.artifacts.attack(kind, plan.steps)
         target = None
         if settings.label is not None:

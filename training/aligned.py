@@ -63,7 +63,7 @@ class AlignedRecognizer:
         """
         if channels not in ("RGB", "BGR") or std == 0:
             raise RecognizerError(f"{path}: channels {channels!r} and std {std}; they are RGB or BGR, and not 0")
-        self.step, self.mean, self.std = (-1 if channels == "BGR" else 1), mean, std
+        self.path, self.channels, self.mean, self.std = path, channels, mean, std
         if not path.is_file():
             raise RecognizerError(f"{path}: no such recogniser")
         try:
@@ -97,7 +97,8 @@ class AlignedRecognizer:
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
     def _run(self, face: Image.Image) -> npt.NDArray[np.float32]:
-        pixels = (np.asarray(face, np.float32)[..., :: self.step] - self.mean) / self.std
+        pixels = np.asarray(face, np.float32)[..., :: -1 if self.channels == "BGR" else 1]
+        pixels = (pixels - self.mean) / self.std
         pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
         embedding = self.session.run(None, {self.input.name: pixels})[0].ravel()
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)

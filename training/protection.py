@@ -232,7 +232,7 @@ def run(
     rows: list[dict[str, Any]] = []
     for settings in every:
         probes, left_out = protect_all(protector, data, pairs, settings)
-        plan = protector.artifacts.defaults("feature").plan(settings)
+        plan = protector.plan(settings)
         judgements = [each for name, embed in recognizers.items() for each in judge(name, embed, probes, crowd)]
         rows += [asdict(plan) | asdict(each) for each in judgements]
         report("\n" + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(plan).items()))

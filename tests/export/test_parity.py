@@ -106,12 +106,12 @@ def setup(artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
     return setup
 
 
-def plain_square(face: NDArray[np.uint8], size: int) -> Square:
-    return Square(torch.from_numpy(face), torch.tensor(EPSILON), torch.tensor(0.0), size, FEATHER)
+def plain_square(face: NDArray[np.uint8]) -> Square:
+    return Square(torch.from_numpy(face), torch.tensor(EPSILON), torch.tensor(0.0), FEATHER)
 
 
 def plain_view(square: Square, perturbation: torch.Tensor) -> torch.Tensor:
-    return square.view(torch.zeros(4), torch.tensor(0.0)).of(square.face(perturbation))
+    return square.view(112, torch.zeros(4), torch.tensor(0.0)).of(square.face(perturbation))
 
 
 def tensors(given: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -132,15 +132,16 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
     model, description = load_checkpoint(CHECKPOINT)
     graph = gradient_graph(fold(model, description), objective)
     session = ort.InferenceSession(ir.serde.serialize_model(graph).SerializeToString())
-    square = plain_square(setup.face, description.input_size)
+    square = plain_square(setup.face)
     image = plain_view(square, torch.zeros(3, *setup.face.shape[:2]))
     target = setup.settings(objective, 1.0)[objective.target]
     want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
-    got, got_loss = session.run(None, {"image": image.numpy(), objective.target: target})
+    got, got_loss, embedding = session.run(None, {"image": image.numpy(), objective.target: target})
     assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
     relevant = np.abs(want.numpy()) > 1e-3 * np.abs(want.numpy()).max()
     assert (np.sign(got) == np.sign(want.numpy()))[relevant].mean() >= 0.999
     assert got_loss == pytest.approx(loss.item(), rel=1e-4)
+    np.testing.assert_allclose(embedding, setup.reference(image)[0][0].detach().numpy(), atol=1e-4)
 
 
 @AWAY_AND_TOWARDS
@@ -254,7 +255,7 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     """Foolbox's PGD on the same problem: pixels of the square, seen through feather and resampling."""
     foolbox = pytest.importorskip("foolbox")
     chosen = setup.settings(LABEL, direction, plain=True)
-    square = plain_square(setup.face, setup.reference.size)
+    square = plain_square(setup.face)
 
     class Seen(torch.nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -278,7 +279,7 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
         faces = protected.permute(2, 0, 1).float() - square.pixels
         rows = resampling_matrix(len(setup.face), setup.reference.size)
         image = View(rows, rows).of(square.pixels + faces)
-        return setup.reference.loss(LABEL)(image, label[0]).item()
+        return setup.reference.loss(LABEL)(image, label[0])[0].item()
 
     assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
 
