@@ -38,7 +38,7 @@ def export(
     from rich.table import Table
 
     from face_encryption.export.detector import DetectorFileError
-    from face_encryption.export.pipeline import STEPS, export_artifacts, export_detector
+    from face_encryption.export.pipeline import export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
     from face_encryption.training.aligned import RecognizerError, read_recognizers
     from face_encryption.training.model import CheckpointError
@@ -52,7 +52,7 @@ def export(
             out.mkdir(parents=True, exist_ok=True)
             console.print(f"wrote {export_detector(out, detector)}")
             return
-        chosen = sorted({*steps, *more_steps}) or STEPS
+        chosen = sorted({*steps, *more_steps}) or None
         with console.status("export") as status:
             others = read_recognizers(surrogates) if surrogates else None
             checks = export_artifacts(checkpoint, out, chosen, detector, others, lambda what: status.update(what))

@@ -139,8 +139,9 @@ class Validator:
             where = f"({side} px, direction {direction:+.0f})"
             self._bounds(name, face.numpy(), got, where)
             self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
-            self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)
-            if objective is LABEL:
+            if objective is FEATURE:
+                self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)
+            else:
                 self._add(name, f"probability, difference {where}", abs(probabilities[target] - wanted[target]), 1e-2)
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
 

@@ -93,10 +93,11 @@ class AlignedRecognizer:
         With `mirrored` the model sees the mirror image too, and the mean of both counts.
         """
         face = align(image, keypoints, self.size, self.template)
-        embedding = sum(self._run(view) for view in ((face, ImageOps.mirror(face)) if mirrored else (face,)))
+        embedding = sum(self.embed_aligned(view) for view in ((face, ImageOps.mirror(face)) if mirrored else (face,)))
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
-    def _run(self, face: Image.Image) -> npt.NDArray[np.float32]:
+    def embed_aligned(self, face: Image.Image) -> npt.NDArray[np.float32]:
+        """Embed a face that fills an RGB picture of N x N as the template says; returns f32 [D] of unit norm."""
         pixels = np.asarray(face, np.float32)[..., :: -1 if self.channels == "BGR" else 1]
         pixels = (pixels - self.mean) / self.std
         pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)

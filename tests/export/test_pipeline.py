@@ -14,6 +14,7 @@ from face_encryption.training.model import load_checkpoint
 
 STEPS = (1, 2, 3, 4, 8)
 ATTACKS = [f"attack-{kind}-{count}.onnx" for kind in ("label", "feature") for count in (*STEPS, "step")]
+ATTACKS.append("attack-feature-20.onnx")
 
 
 def metadata(path: Path) -> dict[str, str]:

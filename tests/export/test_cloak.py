@@ -1,0 +1,185 @@
+"""A cloak from several recognizers: theirs read from ONNX, its graph against PyTorch, and the runtime that uses it."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from PIL import Image
+
+from face_encryption.export.attack import Square
+from face_encryption.export.cli import CHECKPOINT
+from face_encryption.export.cloak import Cloak, Source
+from face_encryption.export.graphs import FEATURE, cloak_graph, gradient_graph
+from face_encryption.export.others import OnnxNetwork, other_source, other_surrogate
+from face_encryption.export.pipeline import export_artifacts
+from face_encryption.export.validate import picture
+from face_encryption.runtime import Protector, Settings
+from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
+
+KEYPOINTS = np.array([[33, 31], [67, 30], [50, 50], [50, 67], [10, 40], [90, 40]], np.float32)
+NUMBERS = {
+    "epsilon": 8.0,
+    "step_size": 2.0,
+    "momentum": 1.0,
+    "diversity": 1.0,
+    "perceptual": 1.0,
+}
+
+
+def small_network(path: Path, *, size: int = 64, seed: int = 0, last: str = "Relu") -> Path:
+    """Write a recognizer of the layers that mobile ones have: strides, depthwise convolutions, PReLU, BN, Gemm."""
+    random = np.random.default_rng(seed)
+    weights = {
+        "first": random.normal(0, 0.3, (12, 3, 3, 3)),
+        "scale": random.uniform(0.5, 1.5, 12),
+        "shift": random.normal(0, 0.2, 12),
+        "mean": random.normal(0, 0.2, 12),
+        "variance": random.uniform(0.5, 1.5, 12),
+        "slope": random.uniform(0.1, 0.4, (12, 1, 1)),
+        "deep": random.normal(0, 0.4, (12, 1, 3, 3)),
+        "deep1": random.normal(0, 0.4, (12, 1, 3, 3)),
+        "wide": random.normal(0, 0.3, (24, 12, 1, 1)),
+        "bias": random.normal(0, 0.1, 24),
+        "dense": random.normal(0, 0.2, (20, 24 * (size // 8) ** 2)),
+        "offset": random.normal(0, 0.1, 20),
+    }
+    nodes = [
+        helper.make_node("Conv", ["image", "first"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["b"]),
+        helper.make_node("PRelu", ["b", "slope"], ["c"]),
+        helper.make_node("Conv", ["c", "deep"], ["d"], strides=[2, 2], pads=[1, 1, 1, 1], group=12),
+        helper.make_node("Conv", ["d", "deep1"], ["e"], strides=[2, 2], pads=[1, 1, 1, 1], group=12),
+        helper.make_node("Conv", ["e", "wide", "bias"], ["f"]),
+        helper.make_node(last, ["f"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["h"]),
+        helper.make_node("Gemm", ["h", "dense", "offset"], ["embedding"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("image", 1, [1, 3, size, size])],
+        [helper.make_tensor_value_info("embedding", 1, [1, 20])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AlignedRecognizer]:
+    """Two recognizers that differ in size, channels and template."""
+    folder = tmp_path_factory.mktemp("others")
+    small_network(folder / "one.onnx")
+    small_network(folder / "two.onnx", size=72, seed=1)
+    (folder / "both.toml").write_text(
+        '[one]\nmodel = "one.onnx"\nmean = 127.5\nstd = 128\n'
+        '[two]\nmodel = "two.onnx"\nchannels = "BGR"\nmean = [100, 110, 120]\nstd = 60\n'
+        "template = [[20, 20], [52, 20], [36, 36], [36, 52]]\n"
+    )
+    return read_recognizers(folder / "both.toml")
+
+
+def sources(others: dict[str, AlignedRecognizer]) -> list[Source]:
+    return [other_source(recognizer, other_surrogate(recognizer)) for recognizer in others.values()]
+
+
+def session(model: ir.Model) -> ort.InferenceSession:
+    return ort.InferenceSession(ir.serde.serialize_model(model).SerializeToString())
+
+
+def test_anothers_network_is_read_right(others: dict[str, AlignedRecognizer]) -> None:
+    for recognizer in others.values():
+        face = picture(recognizer.size)
+        level = torch.from_numpy(face).permute(2, 0, 1)[None].float()
+        with torch.no_grad():
+            got = other_surrogate(recognizer)(level)[0][0]
+        want = recognizer.embed_aligned(Image.fromarray(face))
+        assert torch.allclose(got, torch.from_numpy(want), atol=1e-5)
+
+
+def test_real_recognisers_are_read_right(shared: Path) -> None:
+    (recognizer,) = read_recognizers(shared / "models" / "sface.onnx").values()
+    face = picture(112)
+    with torch.no_grad():
+        got = other_surrogate(recognizer)(torch.from_numpy(face).permute(2, 0, 1)[None].float())[0][0]
+    want = recognizer.embed_aligned(Image.fromarray(face))
+    assert torch.allclose(got, torch.from_numpy(want), atol=1e-5)
+
+
+def test_an_unknown_op_is_named(tmp_path: Path) -> None:
+    recognizer = AlignedRecognizer(small_network(tmp_path / "odd.onnx", last="Softplus"))
+    with pytest.raises(RecognizerError, match=r"odd\.onnx: Softplus is no op"):
+        OnnxNetwork(recognizer)
+
+
+def test_gradient_of_anothers_network_is_autograds(others: dict[str, AlignedRecognizer]) -> None:
+    for recognizer in others.values():
+        surrogate = other_surrogate(recognizer)
+        image = torch.from_numpy(picture(recognizer.size)).permute(2, 0, 1)[None].float()
+        reference = torch.nn.functional.normalize(torch.randn(20, generator=torch.Generator().manual_seed(0)), dim=0)
+        want, loss, embedding = surrogate.embedding_gradient(image, reference)
+        feed = {"image": image.numpy(), "reference": reference.numpy()}
+        got, got_loss, got_embedding = session(gradient_graph(surrogate, FEATURE)).run(None, feed)
+        assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
+        assert got_loss == pytest.approx(loss.item(), rel=1e-4)
+        np.testing.assert_allclose(got_embedding, embedding.numpy(), atol=1e-5)
+
+
+def test_a_frame_is_where_alignment_looks(others: dict[str, AlignedRecognizer]) -> None:
+    """Upright keypoints: the frame's view and Pillow's alignment show the same."""
+    face = picture(100)
+    for recognizer, source in zip(others.values(), sources(others), strict=True):
+        upright = (recognizer.template * 0.6 + [14, 18]).astype(np.float32)
+        square = Square(torch.from_numpy(face), torch.tensor(8.0), torch.tensor(0.0), 0.06)
+        view = square.view(
+            source.size, torch.zeros(4), torch.tensor(0.0), source.frame(torch.from_numpy(upright) / len(face))
+        )
+        seen = view.of(square.pixels)[0].permute(1, 2, 0).numpy()
+        aligned = np.asarray(align(face, upright, recognizer.size, recognizer.template), np.float32)
+        assert np.abs(seen - aligned).mean() < 1
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], steps: int) -> None:
+    found = sources(others)
+    surrogates = [other_surrogate(recognizer) for recognizer in others.values()]
+    graph = cloak_graph([gradient_graph(each, FEATURE) for each in surrogates], found, steps)
+    assert {node.domain for node in graph.graph} == {""}
+    numbers: dict[str, Any] = {name: np.array(value, np.float32) for name, value in NUMBERS.items()}
+    feed = {"face": picture(100), "keypoints": KEYPOINTS, **numbers, "seed": np.array(3)}
+    got, losses = session(graph).run(None, feed)
+    with torch.no_grad():
+        want, expected = Cloak(found, steps)(*(torch.from_numpy(np.asarray(value)) for value in feed.values()))
+    assert np.abs(got.astype(int) - feed["face"]).max() <= 8
+    assert (got == want.numpy()).mean() > 0.98
+    np.testing.assert_allclose(losses, expected.numpy(), atol=1e-2)
+    assert np.array_equal(got, session(graph).run(None, feed)[0])
+    if steps > 1:
+        assert losses[-1] > losses[0]
+
+
+def test_protect_uses_the_cloak_that_was_exported(
+    others: dict[str, AlignedRecognizer], astronaut: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", [2], others=others, report=lambda _: None)
+    assert any(check.graph == "attack-cloak-2.onnx" for check in checks)
+    protector = Protector(tmp_path / "artifacts")
+    assert protector.artifacts.steps("cloak") == [2]
+    assert protector.artifacts.attack("cloak", 2).text("surrogates") == '["ours", "one", "two"]'
+    png = io.BytesIO()
+    Image.fromarray(astronaut).save(png, "PNG")
+    protected = protector.protect(png.getvalue(), Settings(steps=2))
+    saved = np.asarray(Image.open(io.BytesIO(protected.data)))
+    assert 0 < np.abs(saved.astype(int) - astronaut).max() <= 8
+    face = protected.faces[0].face
+    before, after = ([r.embed(image, face.keypoints) for r in others.values()] for image in (astronaut, saved))
+    assert all(a @ b < 0.999 for a, b in zip(before, after, strict=True))
+    assert protected.faces[0].similarity < 0.99
