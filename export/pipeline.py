@@ -87,10 +87,10 @@ def export_artifacts(
 ) -> list[Check]:
     """Write a folder of validated graphs; `report` is told what is being made.
 
-    `others` are recognizers whose gradients join ours in the cloak; without them there is no `attack-cloak-K.onnx`.
-    `steps` are the numbers of unrolled steps, None for the usual ones. The graphs appear in `out` together, after all of them have passed; graphs of an earlier export are replaced.
-    Returns every comparison with PyTorch. Raises `CheckpointError`, `DetectorFileError`, `RecognizerError` or
-    `ParityError`.
+    `steps` are the numbers of unrolled steps, None for the usual ones. `others` are recognizers whose gradients join
+    ours in the cloak; without them there is no `attack-cloak-K.onnx`. The graphs appear in `out` together, after all of
+    them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch. Raises
+    `CheckpointError`, `DetectorFileError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
     surrogate = fold(model, description)

@@ -138,6 +138,7 @@ class Validator:
             target = settings[objective.target]
             where = f"({side} px, direction {direction:+.0f})"
             self._bounds(name, face.numpy(), got, where)
+            self._add(name, f"steps missing {where}", abs(len(losses) - steps), 0)
             self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
             if objective is FEATURE:
                 self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)

@@ -162,8 +162,10 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     assert (got == want.numpy()).mean() > 0.98
     np.testing.assert_allclose(losses, expected.numpy(), atol=1e-2)
     assert np.array_equal(got, session(graph).run(None, feed)[0])
-    if steps > 1:
-        assert losses[-1] > losses[0]
+    still = feed | {"diversity": np.array(0, np.float32)}
+    met = session(graph).run(None, still)[1]
+    assert len(met) == steps
+    assert (np.diff(met) > 0).all()  # each step moves further away
 
 
 def test_protect_uses_the_cloak_that_was_exported(

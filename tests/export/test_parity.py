@@ -168,7 +168,7 @@ def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Ob
         if objective is LABEL and expected < 1e-5:
             break  # the label is reached: one minus its probability, the gradient's size, is rounding error
         want = velocity.permute(1, 2, 0).numpy()
-        assert np.linalg.norm(moved - want) / np.linalg.norm(want) < 1e-3
+        assert np.linalg.norm(moved - want) / np.linalg.norm(want) < 1e-2
         same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
         assert same.mean() >= 0.999
 

@@ -202,8 +202,7 @@ def test_steps_that_were_not_exported(tmp_path: Path) -> None:
         Protector(artifacts_folder(tmp_path)).check(Settings(steps=5))
 
 
-@pytest.mark.parametrize("key", ["defaults", "steps"])
-def test_missing_key_of_the_attack_is_named(tmp_path: Path, key: str) -> None:
-    attack = {name: value for name, value in ATTACK.items() if name != key}
-    with pytest.raises(ArtifactsError, match=rf"attack-feature-2\.onnx: the metadata lacks face_encryption\.{key}"):
+def test_missing_key_of_the_attack_is_named(tmp_path: Path) -> None:
+    attack = {name: value for name, value in ATTACK.items() if name != "defaults"}
+    with pytest.raises(ArtifactsError, match=r"attack-feature-2\.onnx: the metadata lacks face_encryption\.defaults"):
         Protector(artifacts_folder(tmp_path, attack=attack)).check(Settings())

@@ -222,10 +222,11 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"--recipe": "none"}, "none: neither a recipe (distilled, study) nor a readable file"),
+        ({"--recipe": "none"}, "none: neither a recipe (continued, distilled, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
-        ({"--teacher": "recipe.toml"}, "not an ONNX model"),
+        ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
+        ({"--teacher": "pairs.txt"}, "not an ONNX model"),
         ({"--teacher": "teachers.toml"}, "none.onnx: no such recogniser"),
         ({"--pairs": "pairs.txt"}, "pairs.txt: shows ada, who is trained on"),
         ({"--init": "recipe.toml"}, "not a readable safetensors file"),
