@@ -24,6 +24,8 @@ from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
+# From so many plain sign steps on, two runs that differ by rounding may end at another label.
+COMPARABLE = 8
 SIDES = (97, 250)  # a face that is enlarged to the recognizer's size and one that is shrunk or nearly kept
 
 
@@ -142,7 +144,7 @@ class Validator:
             self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
             if objective is FEATURE:
                 self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)
-            else:
+            elif steps <= COMPARABLE:
                 self._add(name, f"probability, difference {where}", abs(probabilities[target] - wanted[target]), 1e-2)
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
 
