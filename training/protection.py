@@ -156,13 +156,14 @@ def judge(name: str, embed: Embed, probes: Sequence[Probe], distractors: Sequenc
     gallery = embeddings([probe.gallery for probe in probes], "gallery")
     clean = embeddings([probe.clean for probe in probes], "clean")
     crowd = embeddings(distractors, "distractors") if distractors else gallery[:0]
-    # A person may be among the distractors' photos as well; they then count as themselves, not as somebody else.
+    everybody = np.concatenate([gallery, crowd]).T
+    rank1_clean = _rank1(clean @ everybody)
     stranger = ~np.eye(len(probes), dtype=bool)
     found_clean = clean @ gallery.T
     judgements = []
     for published in probes[0].published:
         pictures = [probe.published[published] for probe in probes]
-        protected = embeddings(pictures, published) @ np.concatenate([gallery, crowd]).T
+        protected = embeddings(pictures, published) @ everybody
         known = [Seen(s.pixels, _moved(p.clean, s.pixels)) for s, p in zip(pictures, probes, strict=True)]
         informed = np.einsum("ij,ij->i", embeddings(known, f"{published}, landmarks given"), gallery)
         hidden = np.array([picture.face is None for picture in pictures])
@@ -182,7 +183,7 @@ def judge(name: str, embed: Embed, probes: Sequence[Probe], distractors: Sequenc
                     high,
                     float(hidden.mean()),
                     float((informed < threshold).mean()),
-                    _rank1(clean @ np.concatenate([gallery, crowd]).T),
+                    rank1_clean,
                     _rank1(protected),
                     float((protected[:, : len(probes)][stranger] >= threshold).mean()),
                 )
