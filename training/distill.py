@@ -40,6 +40,16 @@ def fit_targets(embeddings: Tensor, size: int) -> Tensor:
     return F.normalize(embeddings @ directions.float())
 
 
+def turn_targets(targets: Tensor, embeddings: Tensor) -> Tensor:
+    """Turn targets [N, D] so that the first M of them lie nearest to embeddings [M, E], D at most E; returns [N, E].
+
+    A turn keeps all similarities (orthogonal Procrustes, Schoenemann 1966), so a recognizer that was taught before need
+    not unlearn in which directions its embedding says what.
+    """
+    left, _, right = torch.linalg.svd(targets[: len(embeddings)].T @ embeddings, full_matrices=False)
+    return targets @ (left @ right)
+
+
 def cosine_loss(embedding: Tensor, target: Tensor) -> Tensor:
     """Mean of 1 - similarity of embeddings [B, E] to the teacher's [B, D], both of unit norm, D at most E.
 

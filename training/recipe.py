@@ -43,7 +43,8 @@ class Recipe:
     `input_size` (pixels) and `crop_margin` (parts of the longer box edge, on each side) are what the finished
     recognizer takes. `rotation` (degrees), `zoom`, `shift` (parts of the square's edge) and `light` (parts of the full
     range) limit the random views; `degrade` is the share of views that are blurred or compressed. `morphs` is how many
-    morphs are made (see `morph.py`); an epoch of a taught phase draws as many of them as there are photos, if it can.
+    morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`);
+    an epoch of a taught phase draws as many of either as there are photos, if it can.
     """
 
     phases: tuple[Phase, ...]
@@ -55,6 +56,7 @@ class Recipe:
     light: float = 0.0
     degrade: float = 0.0
     morphs: int = 0
+    attacked: int = 0
     batch: int = 64
     weight_decay: float = 0.05
 

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from rich.progress import Progress
 from torch import Tensor
 
 from face_encryption.training.aligned import read_recognizers
+from face_encryption.training.attacked import load_attacked
 from face_encryption.training.augment import random_view
 from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
-from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss
-from face_encryption.training.evaluate import accuracy, normalise, verify
+from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
+from face_encryption.training.evaluate import accuracy, normalise, outputs, verify
 from face_encryption.training.faces import FaceSet, cut_size, load_faces
 from face_encryption.training.model import (
     EMBEDDING_SIZE,
@@ -75,7 +77,7 @@ class Config:
 class Data:
     """The sets of faces of a run: `validation` chooses the checkpoint, `test` is read once, at the end.
 
-    `extra` and `morphs` are for the teachers alone, `strangers` are of people nobody learned from.
+    `extra`, `morphs` and `attacked` are for the teachers alone, `strangers` are of people nobody learned from.
     """
 
     train: FaceSet
@@ -83,6 +85,7 @@ class Data:
     test: FaceSet | None
     extra: FaceSet | None
     morphs: FaceSet | None
+    attacked: FaceSet | None
     strangers: FaceSet | None
 
 
@@ -111,11 +114,14 @@ def load_data(config: Config) -> Data:
 
     learned, others = load(train, learn=True), load(extra, learn=True)
     assert learned is not None
-    morphs = None
+    seen = [learned, *([others] if others else [])]
+    morphs = attacked = None
     if recipe.taught and recipe.morphs:
-        sets = [learned, *([others] if others else [])]
-        morphs = load_morphs(sets, recipe.morphs, teachers, config.cache, config.seed)
-    return Data(learned, load(validation), load(photos.test), others, morphs, load(strangers))
+        morphs = load_morphs(seen, recipe.morphs, teachers, config.cache, config.seed)
+    if recipe.taught and recipe.attacked:
+        sets = [*seen, *([morphs] if morphs else [])]
+        attacked = load_attacked(sets, recipe.attacked, teachers, config.cache, config.seed, bf16=config.bf16)
+    return Data(learned, load(validation), load(photos.test), others, morphs, attacked, load(strangers))
 
 
 def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
@@ -132,16 +138,18 @@ class Trainer:
         """Build the recognizer, from given weights where there are some. Raises `CheckpointError`."""
         torch.manual_seed(config.seed)
         self.config, self.data, self.description, self.accelerator = config, data, description, accelerator
-        sets = [faces for faces in (data.train, data.extra, data.morphs) if faces]
+        sets = [faces for faces in (data.train, data.extra, data.morphs, data.attacked) if faces]
         self.faces = [torch.from_numpy(np.asarray(faces.faces)) for faces in sets]
         self.first = np.cumsum([0, *(len(faces) for faces in self.faces)])
         index = {name: number for number, name in enumerate(description.classes)}
         self.labels = torch.tensor([index.get(name, -1) for faces in sets for name in faces.names])
-        # Morphs are nobody whom another face could resemble.
-        self.photos = len(self.labels) - (len(data.morphs.names) if data.morphs else 0)
+        # Morphs and attacked faces are nobody whom another face could resemble.
+        self.photos = sum(len(faces.names) for faces in (data.train, data.extra) if faces)
         seen = [torch.from_numpy(faces.teacher) for faces in sets if faces.teacher is not None]
         self.targets = fit_targets(torch.cat(seen), EMBEDDING_SIZE) if seen else None
         self.recognizer = self._initial().to(memory_format=torch.channels_last)
+        if config.init and self.targets is not None:
+            self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
         optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
         self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
@@ -219,9 +227,11 @@ class Trainer:
         if not phase.taught:
             known = (self.labels >= 0).nonzero()[:, 0]
             return known[torch.randperm(len(known), generator=generator)]
-        morphs = self.photos + torch.randperm(len(self.labels) - self.photos, generator=generator)[: self.photos]
-        every = torch.cat([torch.arange(self.photos), morphs])
-        return every[torch.randperm(len(every), generator=generator)]
+        every = [torch.arange(self.photos)]
+        for begin, end in pairwise([*self.first[self.first >= self.photos].tolist()]):
+            every.append(begin + torch.randperm(end - begin, generator=generator)[: self.photos])
+        joined = torch.cat(every)
+        return joined[torch.randperm(len(joined), generator=generator)]
 
     def _batches(self, phase: Phase) -> int:
         return max(1, len(self._pool(phase, torch.Generator())) // self.config.recipe.batch)

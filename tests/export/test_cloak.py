@@ -18,11 +18,12 @@ from face_encryption.export.attack import Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.cloak import Cloak, Source
 from face_encryption.export.graphs import FEATURE, cloak_graph, gradient_graph
-from face_encryption.export.others import OnnxNetwork, other_source, other_surrogate
+from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import picture
 from face_encryption.runtime import Protector, Settings
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
+from face_encryption.training.onnx_network import OnnxNetwork
 
 KEYPOINTS = np.array([[33, 31], [67, 30], [50, 50], [50, 67], [10, 40], [90, 40]], np.float32)
 NUMBERS = {

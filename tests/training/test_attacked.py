@@ -1,0 +1,83 @@
+"""Attacked faces: what the attack does to a teacher's answer, and what the teachers say of the result."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from face_encryption.runtime.faces import detect, largest_face
+from face_encryption.training.aligned import AlignedRecognizer, read_recognizers
+from face_encryption.training.attacked import EPSILONS, Teacher, attack, load_attacked
+from face_encryption.training.distill import see
+from face_encryption.training.faces import FaceSet, cut_face, open_detector
+
+
+@pytest.fixture(scope="module")
+def teachers(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[AlignedRecognizer]:
+    file = tmp_path_factory.mktemp("teachers") / "teachers.toml"
+    models = shared / "models"
+    file.write_text(
+        f'[sface]\nmodel = "{models}/sface.onnx"\n'
+        f'[faceplugin]\nmodel = "{models}/faceplugin.onnx"\nchannels = "BGR"\nmean = 127.5\nstd = 128.0\n'
+    )
+    return list(read_recognizers(file).values())
+
+
+@pytest.fixture(scope="module")
+def faces(astronaut: NDArray[np.uint8], detector: Path, teachers: list[AlignedRecognizer]) -> FaceSet:
+    """One face twice, the second time mirrored."""
+    found = open_detector(detector)
+    cuts, points, seen = [], [], []
+    for image in (astronaut, np.ascontiguousarray(astronaut[:, ::-1])):
+        cut, keypoints = cut_face(image, largest_face(detect(found, image)), 187)
+        cuts.append(cut)
+        points.append(keypoints)
+        seen.append(see(teachers, cut, keypoints, mirrored=False))
+    return FaceSet(np.stack(cuts), ["one", "two"], np.stack(points), np.stack(seen))
+
+
+def test_a_teacher_with_a_gradient_sees_what_the_teacher_sees(
+    faces: FaceSet, teachers: list[AlignedRecognizer]
+) -> None:
+    pixels = torch.from_numpy(faces.faces).permute(0, 3, 1, 2).float()
+    for recognizer in teachers:
+        teacher = Teacher(recognizer, bf16=False)
+        got = teacher.embed(pixels, teacher.maps(faces.keypoints))
+        want = [recognizer.embed(cut, points) for cut, points in zip(faces.faces, faces.keypoints, strict=True)]
+        assert ((got.detach().numpy() * np.stack(want)).sum(1) > 0.99).all()
+
+
+def test_an_attack_moves_away_or_towards_within_its_budget(faces: FaceSet, teachers: list[AlignedRecognizer]) -> None:
+    given = [Teacher(recognizer, bf16=False) for recognizer in teachers]
+    pixels = torch.from_numpy(faces.faces).permute(0, 3, 1, 2).float()
+    other = torch.nn.functional.normalize(torch.randn(2, 640, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert faces.teacher is not None
+    goal = torch.stack([torch.from_numpy(faces.teacher[0]), other[1]])
+    away = torch.tensor([True, False])
+    changed = attack(pixels, faces.keypoints, given, given, goal, away, torch.Generator().manual_seed(1))
+    assert torch.equal(changed, changed.round())
+    assert 0 < (changed - pixels).abs().max() <= EPSILONS[1]
+    seen = [
+        see(teachers, cut, points, mirrored=False)
+        for cut, points in zip(changed.to(torch.uint8).permute(0, 2, 3, 1).numpy(), faces.keypoints, strict=True)
+    ]
+    before = [float(goal[i] @ torch.from_numpy(faces.teacher[i])) for i in range(2)]
+    after = [float(goal[i] @ torch.from_numpy(seen[i])) for i in range(2)]
+    assert after[0] < before[0] - 0.2
+    assert after[1] > before[1] + 0.05
+
+
+def test_attacked_faces_are_described_and_repeat_with_the_seed(
+    faces: FaceSet, teachers: list[AlignedRecognizer], tmp_path: Path
+) -> None:
+    first, again, other = (
+        load_attacked([faces], 2, teachers, tmp_path / str(n), seed) for n, seed in enumerate((1, 1, 2))
+    )
+    assert np.array_equal(first.faces, again.faces)
+    assert not np.array_equal(first.faces, other.faces)
+    assert first.names == ["", ""]
+    assert first.teacher is not None
+    for cut, points, described in zip(first.faces, first.keypoints, first.teacher, strict=True):
+        assert see(teachers, cut, points, mirrored=False) @ described > 0.98

@@ -1,0 +1,111 @@
+"""Face recognizers of others, given as ONNX, as PyTorch modules: to take their gradient in training and in export."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+import torch
+import torch.nn.functional as F  # noqa: N812
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
+
+from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
+
+Attributes = dict[str, Any]
+
+
+def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or (top, left) != (bottom, right):
+        raise RecognizerError("convolutions with uneven padding are not supported")
+    stride, dilation = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
+    return F.conv2d(image, weight, bias, stride, [top, left], dilation, attributes.get("group", 1))
+
+
+def _batch_norm(
+    attributes: Attributes, image: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
+) -> Tensor:
+    factor: Tensor = scale / (variance + attributes.get("epsilon", 1e-5)).sqrt()
+    shape = [1, -1] + [1] * (image.dim() - 2)
+    return image * factor.view(shape) + (bias - mean * factor).view(shape)
+
+
+def _gemm(attributes: Attributes, left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+    result: Tensor = left @ (right.T if attributes.get("transB") else right) * attributes.get("alpha", 1.0)
+    return result if bias is None else result + bias * float(attributes.get("beta", 1.0))
+
+
+OPS: dict[str, Callable[..., Tensor]] = {
+    "Add": lambda _, left, right: left + right,
+    "BatchNormalization": _batch_norm,
+    "Conv": _convolution,
+    "Div": lambda _, left, right: left / right,
+    "Dropout": lambda _, value, *__: value,
+    "Flatten": lambda attributes, value: value.flatten(attributes.get("axis", 1)),
+    "Gemm": _gemm,
+    "GlobalAveragePool": lambda _, image: image.mean((2, 3), keepdim=True),
+    "Identity": lambda _, value: value,
+    "MatMul": lambda _, left, right: left @ right,
+    "Mul": lambda _, left, right: left * right,
+    "PRelu": lambda _, image, slope: F.prelu(image, slope.flatten()),
+    "Relu": lambda _, image: image.relu(),
+    # A model for one image writes 1 where a batch has its own size.
+    "Reshape": lambda _, value, shape: value.reshape([len(value), *shape.tolist()[1:]]),
+    "Sub": lambda _, left, right: left - right,
+}
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX model of the ops in `OPS`, from images [B, 3, N, N] to embeddings."""
+
+    def __init__(self, recognizer: AlignedRecognizer) -> None:
+        """Read the model. Raises `RecognizerError` for one with other ops."""
+        super().__init__()
+        graph = _folded(recognizer.path).graph
+        self.backwards = recognizer.channels == "BGR"
+        self.register_buffer("mean", torch.tensor(recognizer.mean).view(-1, 1, 1))
+        self.std = recognizer.std
+        self.values = {each.name: _tensor(each) for each in graph.initializer}
+        self.output = graph.output[0].name
+        (self.input,) = [value.name for value in graph.input if value.name not in self.values]
+        self.nodes = []
+        for node in graph.node:
+            attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+            if node.op_type == "Constant":
+                self.values[node.output[0]] = _tensor(attributes["value"])
+            elif node.op_type in OPS:
+                self.nodes.append(
+                    (OPS[node.op_type], attributes, [name for name in node.input if name], node.output[0])
+                )
+            else:
+                raise RecognizerError(
+                    f"{recognizer.path}: {node.op_type} is no op that a gradient can be taken through"
+                )
+
+    mean: Tensor
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed RGB images f32 [B, 3, N, N] in levels: [B, D] of unit norm, twice, as there are no logits."""
+        image = ((image.flip(1) if self.backwards else image) - self.mean) / self.std
+        values = self.values | {self.input: image}
+        for op, attributes, inputs, output in self.nodes:
+            values[output] = op(attributes, *(values[name] for name in inputs))
+        embedding = F.normalize(values[self.output].flatten(1))
+        return embedding, embedding
+
+
+def _folded(path: Path) -> onnx.ModelProto:
+    """Read a model as onnxruntime simplifies it: batch norms folded into convolutions, constants computed."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
+        ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+def _tensor(value: onnx.TensorProto) -> Tensor:
+    return torch.from_numpy(numpy_helper.to_array(value).copy())
