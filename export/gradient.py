@@ -15,6 +15,8 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from face_encryption.export import rewrite
+
 aten = torch.ops.aten
 
 
@@ -64,8 +66,7 @@ def trace_gradient(
         if node.target == aten.detach.default:
             node.replace_all_uses_with(node.args[0])
             traced.graph.erase_node(node)
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
+    rewrite.rewrite(traced)
     return traced
 
 
@@ -195,6 +196,8 @@ def _average_pool_backward(
     if ceil_mode or divisor_override or (any(padding) and not count_include_pad):
         raise NotImplementedError("only average pooling with equal weights can be exported")
     kernel, stride, padding = _pairs(kernel_size), _pairs(stride or kernel_size), _pairs(padding)
+    if kernel == stride == [1, 1]:
+        return grad_output
     channels = image.shape[1]
     spread = op.Expand(
         op.Constant(value_float=1 / (kernel[0] * kernel[1])), op.Constant(value_ints=[channels, 1, *kernel])
@@ -211,8 +214,8 @@ def _average_pool_backward(
 
 
 def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
-    """Translate the gradient of ReLU; `threshold` is 0."""
-    return op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Constant(value_float=0.0))
+    """Translate the gradient of ReLU; `image` is what it returned, never negative, and `threshold` is 0."""
+    return op.Mul(grad_output, rewrite.positive(image))
 
 
 def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
@@ -229,4 +232,4 @@ GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     aten.max_pool2d_with_indices.default: _max_pool,
     aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
     aten.threshold_backward.default: _threshold_backward,
-}
+} | rewrite.TRANSLATIONS
