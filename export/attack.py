@@ -82,24 +82,26 @@ def of_unit_size(gradient: Tensor) -> Tensor:
     return gradient / gradient.abs().mean().clamp(min=1e-30)
 
 
-def _resampled(picture: Tensor, matrix: Tensor) -> Tensor:
-    """Resample the lines of f32 [N, N, 3] downwards and across by a matrix [M, N]: f32 [M, M, 3]."""
-    size, side = matrix.shape
-    rows = (matrix @ picture.reshape(side, side * 3)).reshape(size, side, 3)
-    return matrix @ rows
-
-
 class Square:
-    """A face square as the steps of an attack see it: what stays the same from step to step, computed once."""
+    """A face square as the steps of an attack see it: what stays the same from step to step, computed once.
 
-    def __init__(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, feather: float, grid: int) -> None:
+    The steps work on `pixels` f32 [3, G, G]; `levels` f32 [S, S, 3] are those of the photo.
+    """
+
+    def __init__(
+        self, face: Tensor, epsilon: Tensor, perceptual: Tensor, feather: float, grid: int | None = None
+    ) -> None:
         """Take `face` u8 [S, S, 3]; epsilon is in pixel levels, `perceptual` as in `contrast_mask`.
 
-        `grid` is G, the edge of the grid that the steps work on; with S the pixels are the face's own.
+        `grid` is G, the edge of the grid that the steps work on, by default the smaller of S and `GRID`. Where G is S,
+        the resampling changes nothing.
         """
-        self.levels = face.float()
-        self.down, self.up = resampling_matrix(face.shape[0], grid), resampling_matrix(grid, face.shape[0])
-        self.pixels = _resampled(self.levels, self.down).permute(2, 0, 1)
+        side = face.shape[0]
+        grid = grid or min(side, GRID)
+        self.levels, down = face.float(), resampling_matrix(side, grid)
+        # The channels move where the picture is small.
+        rows = (down @ self.levels.reshape(side, side * 3)).reshape(grid, side, 3)
+        self.pixels = rows.permute(2, 0, 1) @ down.T
         self.mask = feather_mask(grid, feather) * contrast_mask(self.pixels, perceptual)
         self.epsilon = epsilon
         self.lowest = torch.maximum(-epsilon, -self.pixels)
@@ -131,8 +133,10 @@ class Square:
         # Rounding may reach past an epsilon that is no whole number; resampling, a weighted mean, never past its input.
         bound = torch.floor(self.epsilon)
         change = torch.minimum(torch.maximum(self.mask * perturbation, -bound), bound)
-        levels = torch.round(_resampled(change.permute(1, 2, 0), self.up))
-        return (self.levels + levels).clamp(0, 255).to(torch.uint8)
+        grid, side = change.shape[1], self.levels.shape[0]
+        up = resampling_matrix(grid, side)
+        columns = (change @ up.T).permute(1, 2, 0).reshape(grid, side * 3)
+        return (self.levels + torch.round(up @ columns).reshape(side, side, 3)).clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -214,8 +218,7 @@ class Attack(nn.Module):
 
     def square(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, grid: Tensor | None = None) -> Square:
         """Prepare a face u8 [S, S, 3] for the steps; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
-        side = min(face.shape[0], GRID) if grid is None else grid.shape[0]
-        return Square(face, epsilon, perceptual, self.feather, side)
+        return Square(face, epsilon, perceptual, self.feather, None if grid is None else grid.shape[0])
 
     def begin(self, square: Square, seed: Tensor) -> Tensor:
         """Draw the random start f32 [3, G, G] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""

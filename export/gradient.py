@@ -214,7 +214,9 @@ def _average_pool_backward(
 
 
 def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
-    """Translate the gradient of ReLU; `image` is what it returned, never negative, and `threshold` is 0."""
+    """Translate the gradient of ReLU."""
+    if threshold != 0:
+        raise NotImplementedError("only a threshold at zero, that of ReLU, can be exported")
     return op.Mul(grad_output, rewrite.positive(image))
 
 

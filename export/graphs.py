@@ -191,7 +191,10 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
     """Export a module whose faces are squares of any side S, on a grid whose side G is the length of `grid`."""
     side, grid = torch.export.Dim("side", min=2, max=2**15), torch.export.Dim("grid", min=2, max=GRID)
     dimensions = {EXAMPLE_SIDE: side, EXAMPLE_GRID: grid}
-    shapes = [{axis: dimensions[size] for axis, size in enumerate(each.shape) if size in dimensions} for each in inputs.values()]
+    shapes = [
+        {axis: dimensions[size] for axis, size in enumerate(each.shape) if size in dimensions}
+        for each in inputs.values()
+    ]
     program = torch.export.export(module.eval(), tuple(inputs.values()), dynamic_shapes=shapes)
     # The exporter's optimiser would store the flipped weights of each convolution a second time.
     exported = torch.onnx.export(
@@ -207,11 +210,12 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
     assert exported is not None
     graph = exported.model.graph
     # The exporter numbers its symbols; the first is the side of the face.
-    symbols = iter("SG")
     names: dict[str, str] = {}
     for value in (*graph.inputs, *graph.outputs):
         assert value.shape is not None
-        names |= {str(size): next(symbols) for size in dict.fromkeys(map(str, value.shape)) if not size.isdigit() and size not in names}
+        for size in value.shape:
+            if not isinstance(size, int) and str(size) not in names:
+                names[str(size)] = "SG"[len(names)]
         value.shape = ir.Shape(size if isinstance(size, int) else names[str(size)] for size in value.shape)
     if "grid" in inputs:
         _compute_grid(graph)

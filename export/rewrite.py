@@ -9,6 +9,7 @@ by an op of this project's, whose translation to ONNX consists of convolutions a
 import itertools
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ aten = torch.ops.aten
 
 # The slope of a hard sigmoid that tells zero from all that a network computes.
 STEEP = 2.0**100
+# Fewer channels fill no vector of a convolution's kernel; transposed they are one large matrix product.
+CHANNELS = 16
 
 
 @torch.library.custom_op("face_encryption::max_pool_gradient", mutates_args=())
@@ -27,7 +30,8 @@ def max_pool_gradient(
 ) -> Tensor:
     """Bring a gradient like `pooled` [1, C, h, w] back to where in `image` [1, C, H, W] the maxima of its windows were.
 
-    No value of `image` is negative, and `grad_output` is zero where the maximum is. The windows tile the image.
+    `grad_output` is zero where the maximum is not positive, and there are as many windows as strides in the image. Here
+    the first of equal maxima takes it all; in the graph each does, which matters as little as the choice between them.
     """
     _, indices = aten.max_pool2d_with_indices(image, kernel, stride, padding)
     gradient: Tensor = aten.max_pool2d_with_indices_backward(
@@ -56,9 +60,7 @@ def strided_gradient(
 
 
 @strided_gradient.register_fake
-def _(
-    grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int]
-) -> Tensor:
+def _(grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int]) -> Tensor:
     return grads[0].new_empty([1, weights[0].shape[1], *size])
 
 
@@ -74,8 +76,8 @@ def mask_before_unpooling(graph: fx.Graph) -> None:
     """What max pooling passes back to a ReLU is masked before it is spread, not after.
 
     A maximum is positive exactly where it was taken from something positive, and there are fewer maxima than pixels.
-    From then on ties do not matter, as nearly all are between zeros, and the maxima can be found by comparing, which
-    leaves the pooling without its second output.
+    From then on ties, nearly all of them between zeros, do not matter, and the maxima can be found by comparing, which
+    leaves the pooling without its second output: only so has it a fast kernel.
     """
     for node in graph.find_nodes(op="call_function", target=aten.threshold_backward.default):
         unpooling, image, threshold = node.args
@@ -86,9 +88,10 @@ def mask_before_unpooling(graph: fx.Graph) -> None:
             pooled = graph.call_function(operator.getitem, (indices.args[0], 0))
             masked = graph.call_function(aten.threshold_backward.default, (grad, pooled, threshold))
             pooled.meta, masked.meta = grad.meta, grad.meta
-            if _tiles(image, grad, stride) and not ceil_mode and set(dilation) == {1}:
+            if _tiles(image, grad, stride) and len(set(stride)) == 1 and not ceil_mode and set(dilation) == {1}:
                 spread = graph.call_function(
-                    torch.ops.face_encryption.max_pool_gradient.default, (masked, image, pooled, kernel, stride, padding)
+                    torch.ops.face_encryption.max_pool_gradient.default,
+                    (masked, image, pooled, kernel, stride, padding),
                 )
             else:
                 spread = graph.call_function(unpooling.target, (masked, *unpooling.args[1:]))
@@ -108,10 +111,13 @@ def join_strided(graph: fx.Graph) -> None:
         grad, image, weight, _, stride, padding, dilation, _, _, groups, _ = node.args
         size = list(image.meta["val"].shape[2:])
         results = [user for user in node.users if user.args[1] == 0]
-        if set(stride) == {1} or set(dilation) != {1} or groups != 1 or len(set(padding)) != 1 or len(results) != 1:
+        plain = groups == 1 and set(dilation) == {1} and len(set(padding)) == len(set(stride)) == len(results) == 1
+        _, channels, *kernel = weight.meta["val"].shape
+        if not plain or stride[0] == 1 or channels < CHANNELS:
             continue
-        # Few channels fill no vector of a convolution's kernel; transposed they are one large matrix product.
-        if weight.meta["val"].shape[1] < CHANNELS:
+        sides = zip(size, grad.meta["val"].shape[2:], kernel, strict=True)
+        taps = [tap for each in sides for tap in _taps(*each, stride[0], padding[0]) if tap.count]
+        if any(tap.before < 0 or tap.after < 0 for tap in taps):
             continue
         with graph.inserting_before(node):
             call = graph.call_function(joined, ([grad], [weight], [padding[0]], stride, size))
@@ -129,23 +135,43 @@ def join_strided(graph: fx.Graph) -> None:
             node.replace_all_uses_with(call)
 
 
-CHANNELS = 16
+@dataclass(frozen=True)
+class Taps:
+    """What of a kernel meets the pixels of one place along one axis: its last weight, how many, and their padding."""
+
+    last: int
+    count: int
+    before: int
+    after: int
+
+
+def _taps(side: int, passed: int, kernel: int, stride: int, padding: int) -> list[Taps]:
+    """Return those of each place, for an axis of `side` pixels of which the convolution made `passed`."""
+    found = []
+    for place in range(stride):
+        ahead, first = divmod(place + padding, stride)
+        count = -(-(kernel - first) // stride)
+        after = -(-side // stride) - passed + ahead
+        found.append(Taps(first + stride * (count - 1), max(count, 0), count - 1 - ahead, after))
+    return found
+
+
 RULES: tuple[Callable[[fx.Graph], None], ...] = (mask_before_unpooling, join_strided)
 
 
 def positive(image: Any) -> Any:
-    """One where a value that is never negative is positive, else zero.
+    """One where a value is positive, else zero.
 
     Of a feature map it is made by a convolution with an activation, which onnxruntime joins into one op of the blocked
     layout; a comparison is none.
     """
     if len(image.shape) != 4:
-        return op.Sign(image)
+        return op.Sign(op.Relu(image))
     return op.HardSigmoid(each_channel(image, image.shape[1], [[1.0]]), alpha=STEEP, beta=0.0)
 
 
 def each_channel(image: Any, channels: int, kernel: Sequence[Sequence[float]], **attributes: Any) -> Any:
-    """Convolve each of the channels of [1, channels, H, W] with the same kernel, which the runtime repeats when it loads."""
+    """Convolve each channel of [1, channels, H, W] with one kernel, of which the runtime makes copies when it loads."""
     shape = [len(kernel), len(kernel[0])]
     values = op.Constant(value_floats=[value for row in kernel for value in row])
     weights = op.Expand(
@@ -158,68 +184,68 @@ def _one_hot(shape: Sequence[int], place: Sequence[int]) -> list[list[float]]:
     return [[float((row, column) == tuple(place)) for column in range(shape[1])] for row in range(shape[0])]
 
 
-def _interleave(phases: Sequence[Any], stride: Sequence[int], size: Sequence[int]) -> Any:
-    """Put maps together of which each holds one pixel of every `stride` x `stride`, row by row, and cut to `size`."""
-    whole = op.DepthToSpace(op.Concat(*phases, axis=1), blocksize=stride[0])
-    if any(-(-side // step) * step != side for side, step in zip(size, stride, strict=True)):
-        whole = op.Slice(
-            whole, op.Constant(value_ints=[0, 0]), op.Constant(value_ints=[*size]), op.Constant(value_ints=[2, 3])
-        )
-    return whole
+def _interleave(places: dict[tuple[int, ...], Any], stride: Sequence[int], size: Sequence[int]) -> Any:
+    """Put together maps of which each holds the pixels of one place in every `stride` x `stride`, and cut to `size`."""
+    whole = op.DepthToSpace(op.Concat(*(places[place] for place in sorted(places)), axis=1), blocksize=stride[0])
+    if all(side % step == 0 for side, step in zip(size, stride, strict=True)):
+        return whole
+    return op.Slice(
+        whole, op.Constant(value_ints=[0, 0]), op.Constant(value_ints=[*size]), op.Constant(value_ints=[2, 3])
+    )
 
 
 def _max_pool_gradient(
     grad_output: Any, image: Any, pooled: Any, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
 ) -> Any:
-    """Translate: every place of the window is compared with the maximum, and where it is equal takes the gradient."""
-    phases: dict[tuple[int, ...], Any] = {}
+    """Translate: every pixel of the window is compared with the maximum, and where it is equal takes the gradient."""
     channels = image.shape[1]
+    places: dict[tuple[int, ...], Any] = {}
     minus = each_channel(pooled, channels, [[-1.0]])
-    for place in itertools.product(*(range(side) for side in kernel)):
-        below = op.Add(
-            each_channel(image, channels, _one_hot(kernel, place), strides=[*stride], pads=[*padding] * 2), minus
-        )
-        taken = op.Mul(op.HardSigmoid(below, alpha=STEEP, beta=1.0), grad_output)
-        # The pixel `place` of window i is pixel `phase` of the stride-sized square i + offset.
-        offset, phase = zip(*(divmod(at - pad, step) for at, pad, step in zip(place, padding, stride, strict=True)), strict=True)
-        if any(offset):
-            moved = _one_hot([abs(each) + 1 for each in offset], [max(-each, 0) for each in offset])
-            pads = [max(each, 0) for each in offset] + [max(-each, 0) for each in offset]
+    for pixel in itertools.product(*(range(side) for side in kernel)):
+        seen = each_channel(image, channels, _one_hot(kernel, pixel), strides=[*stride], pads=[*padding] * 2)
+        taken = op.Mul(op.HardSigmoid(op.Add(seen, minus), alpha=STEEP, beta=1.0), grad_output)
+        # This pixel of window i is the one of this place in the square i + ahead.
+        steps = [divmod(at - pad, step) for at, pad, step in zip(pixel, padding, stride, strict=True)]
+        ahead, place = [each[0] for each in steps], tuple(each[1] for each in steps)
+        if any(ahead):
+            moved = _one_hot([abs(each) + 1 for each in ahead], [max(-each, 0) for each in ahead])
+            pads = [max(each, 0) for each in ahead] + [max(-each, 0) for each in ahead]
             taken = each_channel(taken, channels, moved, pads=pads)
-        phases[phase] = op.Add(taken, phases[phase]) if phase in phases else taken
-    whole = [phases[phase] for phase in itertools.product(*(range(step) for step in stride))]
-    return _interleave(whole, stride, image.shape[2:])
+        places[place] = op.Add(taken, places[place]) if place in places else taken
+    return _interleave(places, stride, image.shape[2:])
 
 
 def _strided_gradient(
     grads: Sequence[Any], weights: Sequence[Any], paddings: Sequence[int], stride: Sequence[int], size: Sequence[int]
 ) -> Any:
     """Translate: pixels of one place in the stride's square meet the same weights, so each place is a convolution."""
-    squares = [-(-side // step) for side, step in zip(size, stride, strict=True)]
-    phases = []
-    for phase in itertools.product(*(range(step) for step in stride)):
-        parts = []
-        for grad, weight, padding in zip(grads, weights, paddings, strict=True):
-            ahead, first = zip(*(divmod(at + padding, step) for at, step in zip(phase, stride, strict=True)), strict=True)
-            taps = [-(-(side - start) // step) for side, start, step in zip(weight.shape[2:], first, stride, strict=True)]
-            if min(taps) < 1:
+    channels = weights[0].shape[1]
+    places: dict[tuple[int, ...], Any] = {}
+    for grad, weight, padding in zip(grads, weights, paddings, strict=True):
+        axes = [
+            _taps(side, passed, kernel, step, padding)
+            for side, passed, kernel, step in zip(size, grad.shape[2:], weight.shape[2:], stride, strict=True)
+        ]
+        swapped = op.Transpose(weight, perm=[1, 0, 2, 3])
+        for place in itertools.product(*(range(step) for step in stride)):
+            taps = [axis[at] for axis, at in zip(axes, place, strict=True)]
+            if not all(tap.count for tap in taps):
                 continue
-            last = [start + step * (count - 1) for start, step, count in zip(first, stride, taps, strict=True)]
             flipped = op.Slice(
-                op.Transpose(weight, perm=[1, 0, 2, 3]),
-                op.Constant(value_ints=last),
+                swapped,
+                op.Constant(value_ints=[tap.last for tap in taps]),
                 op.Constant(value_ints=[-(2**31)] * 2),
                 op.Constant(value_ints=[2, 3]),
                 op.Constant(value_ints=[-step for step in stride]),
             )
-            before = [count - 1 - each for count, each in zip(taps, ahead, strict=True)]
-            after = [square - side + each for square, side, each in zip(squares, grad.shape[2:], ahead, strict=True)]
-            parts.append(op.Conv(grad, flipped, pads=[*before, *after]))
-        total = parts[0]
-        for part in parts[1:]:
-            total = op.Add(total, part)
-        phases.append(total)
-    return each_channel(_interleave(phases, stride, size), weights[0].shape[1], [[1.0]])
+            part = op.Conv(grad, flipped, pads=[tap.before for tap in taps] + [tap.after for tap in taps])
+            places[place] = op.Add(places[place], part) if place in places else part
+    empty = [1, channels, *(-(-side // step) for side, step in zip(size, stride, strict=True))]
+    for place in itertools.product(*(range(step) for step in stride)):
+        if place not in places:
+            places[place] = op.Expand(op.Constant(value_float=0.0), op.Constant(value_ints=empty))
+    # The convolution that changes nothing brings the map back into the blocked layout.
+    return each_channel(_interleave(places, stride, size), channels, [[1.0]])
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
