@@ -227,6 +227,7 @@ def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
 
 
 GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    **rewrite.TRANSLATIONS,
     aten._prelu_kernel.default: lambda image, slope: op.PRelu(image, slope),
     aten._prelu_kernel_backward.default: _prelu_backward,
     aten.avg_pool2d_backward.default: _average_pool_backward,
@@ -234,4 +235,4 @@ GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     aten.max_pool2d_with_indices.default: _max_pool,
     aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
     aten.threshold_backward.default: _threshold_backward,
-} | rewrite.TRANSLATIONS
+}

@@ -50,13 +50,14 @@ def strided_gradient(
     grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int]
 ) -> Tensor:
     """Add up the input gradients f32 [1, C, *size] of convolutions of one image and stride, square in padding."""
-    channels = weights[0].shape[1]
-    return torch.stack(
-        [
-            torch.nn.grad.conv2d_input([1, channels, *size], weight, grad, stride, padding)
-            for grad, weight, padding in zip(grads, weights, paddings, strict=True)
-        ]
-    ).sum(0)
+    image = grads[0].new_empty([1, weights[0].shape[1], *size])
+    parts = [
+        aten.convolution_backward(
+            grad, image, weight, None, stride, [padding] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
+        )[0]
+        for grad, weight, padding in zip(grads, weights, paddings, strict=True)
+    ]
+    return torch.stack(parts).sum(0)
 
 
 @strided_gradient.register_fake

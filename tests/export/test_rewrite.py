@@ -56,7 +56,8 @@ def traced(module: nn.Module, size: int) -> tuple[fx.GraphModule, Callable[[Tens
 
     def autograd(image: Tensor) -> Tensor:
         image = image.clone().requires_grad_()
-        return torch.autograd.grad(loss(image), image)[0]
+        gradient: Tensor = torch.autograd.grad(loss(image), image)[0]
+        return gradient
 
     graph_module = make_fx(torch.func.grad(loss))(torch.zeros(1, 3, size, size))
     for node in graph_module.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
