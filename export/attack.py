@@ -71,8 +71,8 @@ def contrast_mask(pixels: Tensor, perceptual: Tensor) -> Tensor:
     deviation, up to `BUSY` levels. `perceptual` is 0 for the same weight everywhere and 1 for this one.
     """
     grey = pixels.mean(0)[None, None]
-    mean, square = (F.avg_pool2d(part, WINDOW, 1, WINDOW // 2, count_include_pad=False) for part in (grey, grey**2))
-    variance = (square - mean**2).clamp(min=0)[0, 0]
+    mean, square = (F.avg_pool2d(part, WINDOW, 1, WINDOW // 2, count_include_pad=False) for part in (grey, grey * grey))
+    variance = (square - mean * mean).clamp(min=0)[0, 0]
     weights = ((FLAT**2 + variance) / (FLAT**2 + BUSY**2)).clamp(max=1).sqrt()
     return 1 + perceptual * (weights - 1)
 

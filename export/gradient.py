@@ -115,16 +115,29 @@ def _convolution_backward(
         pads = [reach[i] - padding[i] for i in range(2)] * 2
         gradient = op.Conv(grad_output, flipped, dilations=dilation, pads=pads, group=groups)
     else:
-        covered = [(grad_output.shape[2 + i] - 1) * stride[i] + reach[i] + 1 - 2 * padding[i] for i in range(2)]
-        gradient = op.ConvTranspose(
-            grad_output,
-            weight,
-            dilations=dilation,
-            group=groups,
-            output_padding=[image.shape[2 + i] - covered[i] for i in range(2)],
-            pads=padding * 2,
-            strides=stride,
-        )
+        # What has been put together of places, only to be spread once more, is spread from them.
+        places = rewrite.taken_apart(grad_output) or {(0, 0): grad_output}
+        wider = 1 + max(place[0] for place in places)
+        if any(padding[i] < stride[i] * (wider - 1) for i in range(2)):
+            places, wider = {(0, 0): grad_output}, 1
+        parts = []
+        for place, part in places.items():
+            before = [padding[i] - stride[i] * place[i] for i in range(2)]
+            count = [grad_output.shape[2 + i] // wider for i in range(2)]
+            steps = [each * wider for each in stride]
+            after = [(count[i] - 1) * steps[i] + reach[i] + 1 - before[i] - image.shape[2 + i] for i in range(2)]
+            parts.append(
+                op.ConvTranspose(
+                    part,
+                    weight,
+                    dilations=dilation,
+                    group=groups,
+                    output_padding=[max(-each, 0) for each in after],
+                    pads=before + [max(each, 0) for each in after],
+                    strides=steps,
+                )
+            )
+        gradient = op.Sum(*parts) if len(parts) > 1 else parts[0]
     return gradient, op.Identity(gradient), op.Identity(gradient)
 
 

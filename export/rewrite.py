@@ -195,6 +195,15 @@ def _interleave(places: dict[tuple[int, ...], Any], stride: Sequence[int], size:
     )
 
 
+def taken_apart(whole: Any) -> dict[tuple[int, ...], Any]:
+    """Return the maps that were interleaved to this one by their places, or none where it was made otherwise."""
+    node = whole.producer()
+    if node is None or node.op_type != "DepthToSpace":
+        return {}
+    step = node.attributes["blocksize"].as_int()
+    return dict(zip(itertools.product(range(step), repeat=2), node.inputs[0].producer().inputs, strict=True))
+
+
 def _max_pool_gradient(
     grad_output: Any, image: Any, pooled: Any, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
 ) -> Any:
@@ -203,7 +212,12 @@ def _max_pool_gradient(
     places: dict[tuple[int, ...], Any] = {}
     minus = each_channel(pooled, channels, [[-1.0]])
     for pixel in itertools.product(*(range(side) for side in kernel)):
-        seen = each_channel(image, channels, _one_hot(kernel, pixel), strides=[*stride], pads=[*padding] * 2)
+        # The smallest kernel that takes this pixel of each window alone, and as many of them as there are windows.
+        before = [max(pad - at, 0) for at, pad in zip(pixel, padding, strict=True)]
+        taken_at = [max(at - pad, 0) for at, pad in zip(pixel, padding, strict=True)]
+        shape = [max(each) + 1 for each in zip(before, taken_at, strict=True)]
+        after = [max(side - pad - step, 0) for side, pad, step in zip(shape, before, stride, strict=True)]
+        seen = each_channel(image, channels, _one_hot(shape, taken_at), strides=[*stride], pads=before + after)
         taken = op.Mul(op.HardSigmoid(op.Add(seen, minus), alpha=STEEP, beta=1.0), grad_output)
         # This pixel of window i is the one of this place in the square i + ahead.
         steps = [divmod(at - pad, step) for at, pad, step in zip(pixel, padding, stride, strict=True)]

@@ -52,7 +52,8 @@ def traced(module: nn.Module, size: int) -> tuple[fx.GraphModule, Callable[[Tens
 
     def loss(image: Tensor) -> Tensor:
         features = module(image)
-        return (features * torch.linspace(-1, 1, features.numel()).reshape(features.shape)).sum()
+        weighted: Tensor = features * torch.linspace(-1, 1, features.numel()).reshape(features.shape)
+        return weighted.sum()
 
     def autograd(image: Tensor) -> Tensor:
         image = image.clone().requires_grad_()
@@ -134,6 +135,21 @@ def test_strided_gradients_are_added_before_their_pixels_are_put_together(
     model = check(after, autograd, size)
     assert not [node for node in model.graph if node.op_type == "ConvTranspose"]
     assert len([node for node in model.graph if node.op_type == "DepthToSpace"]) == 1
+
+
+@pytest.mark.parametrize(("kernel", "padding", "spread"), [(7, 3, 4), (4, 1, 1)])
+def test_pixels_are_not_put_together_only_to_be_spread(kernel: int, padding: int, spread: int) -> None:
+    """A ResNet's first layers; one where the places reach beyond the padding stays as it is."""
+    torch.manual_seed(0)
+    pooled = Pooled(3, 2, 1)
+    pooled.layers[0] = nn.Conv2d(3, 16, kernel, 2, padding)
+    before, autograd = traced(pooled, 24)
+    model = check(rewritten(before, rewrite.mask_before_unpooling), autograd, 24)
+    count = {
+        name: len([node for node in model.graph if node.op_type == name]) for name in ("ConvTranspose", "DepthToSpace")
+    }
+    assert count["ConvTranspose"] == spread
+    assert count["DepthToSpace"] == (spread == 1)
 
 
 def test_few_channels_stay_one_matrix_product() -> None:
