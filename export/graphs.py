@@ -188,12 +188,15 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
 
 
 def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> ir.Model:
-    """Export a module whose faces are squares of any side S, on a grid whose side G is the length of `grid`."""
+    """Export a module whose three-dimensional inputs are squares of any side S, or of a grid's side G.
+
+    Those of the grid are as large as the example `EXAMPLE_GRID`, the length of the input `grid`.
+    """
     side, grid = torch.export.Dim("side", min=2, max=2**15), torch.export.Dim("grid", min=2, max=GRID)
-    dimensions = {EXAMPLE_SIDE: side, EXAMPLE_GRID: grid}
+    symbolic = {name: 2 if value.dim() == 3 else int(name == "grid") for name, value in inputs.items()}
     shapes = [
-        {axis: dimensions[size] for axis, size in enumerate(each.shape) if size in dimensions}
-        for each in inputs.values()
+        {axis: grid if value.shape[axis] == EXAMPLE_GRID else side for axis in range(symbolic[name])}
+        for name, value in inputs.items()
     ]
     program = torch.export.export(module.eval(), tuple(inputs.values()), dynamic_shapes=shapes)
     # The exporter's optimiser would store the flipped weights of each convolution a second time.

@@ -198,10 +198,11 @@ def _interleave(places: dict[tuple[int, ...], Any], stride: Sequence[int], size:
 def taken_apart(whole: Any) -> dict[tuple[int, ...], Any]:
     """Return the maps that were interleaved to this one by their places, or none where it was made otherwise."""
     node = whole.producer()
-    if node is None or node.op_type != "DepthToSpace":
+    joined = node.inputs[0].producer() if node and node.op_type == "DepthToSpace" else None
+    if joined is None or joined.op_type != "Concat":
         return {}
-    step = node.attributes["blocksize"].as_int()
-    return dict(zip(itertools.product(range(step), repeat=2), node.inputs[0].producer().inputs, strict=True))
+    places = itertools.product(range(node.attributes["blocksize"].as_int()), repeat=2)
+    return dict(zip(places, joined.inputs, strict=True))
 
 
 def _max_pool_gradient(
