@@ -30,8 +30,8 @@ def max_pool_gradient(
 ) -> Tensor:
     """Bring a gradient like `pooled` [1, C, h, w] back to where in `image` [1, C, H, W] the maxima of its windows were.
 
-    `grad_output` is zero where the maximum is not positive, and there are as many windows as strides in the image. Here
-    the first of equal maxima takes it all; in the graph each does, which matters as little as the choice between them.
+    `grad_output` is zero where the maximum is not positive, and there are as many windows as strides in the image. The
+    first of equal maxima takes it all.
     """
     _, indices = aten.max_pool2d_with_indices(image, kernel, stride, padding)
     gradient: Tensor = aten.max_pool2d_with_indices_backward(
@@ -77,8 +77,8 @@ def mask_before_unpooling(graph: fx.Graph) -> None:
     """What max pooling passes back to a ReLU is masked before it is spread, not after.
 
     A maximum is positive exactly where it was taken from something positive, and there are fewer maxima than pixels.
-    From then on ties, nearly all of them between zeros, do not matter, and the maxima can be found by comparing, which
-    leaves the pooling without its second output: only so has it a fast kernel.
+    From then on the zeros that pad the image are no maxima, which can then be found by comparing. That leaves the
+    pooling without its second output: only so has it a fast kernel.
     """
     for node in graph.find_nodes(op="call_function", target=aten.threshold_backward.default):
         unpooling, image, threshold = node.args
@@ -208,8 +208,11 @@ def taken_apart(whole: Any) -> dict[tuple[int, ...], Any]:
 def _max_pool_gradient(
     grad_output: Any, image: Any, pooled: Any, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
 ) -> Any:
-    """Translate: every pixel of the window is compared with the maximum, and where it is equal takes the gradient."""
-    channels = image.shape[1]
+    """Translate: pixel by pixel of the window, one that equals the maximum takes what is left of the gradient.
+
+    Only the first may: where a picture's last row goes on beyond its end, many are equal.
+    """
+    channels, left = image.shape[1], grad_output
     places: dict[tuple[int, ...], Any] = {}
     minus = each_channel(pooled, channels, [[-1.0]])
     for pixel in itertools.product(*(range(side) for side in kernel)):
@@ -219,7 +222,8 @@ def _max_pool_gradient(
         shape = [max(each) + 1 for each in zip(before, taken_at, strict=True)]
         after = [max(side - pad - step, 0) for side, pad, step in zip(shape, before, stride, strict=True)]
         seen = each_channel(image, channels, _one_hot(shape, taken_at), strides=[*stride], pads=before + after)
-        taken = op.Mul(op.HardSigmoid(op.Add(seen, minus), alpha=STEEP, beta=1.0), grad_output)
+        taken = op.Mul(op.HardSigmoid(op.Add(seen, minus), alpha=STEEP, beta=1.0), left)
+        left = op.Add(each_channel(taken, channels, [[-1.0]]), left)
         # This pixel of window i is the one of this place in the square i + ahead.
         steps = [divmod(at - pad, step) for at, pad, step in zip(pixel, padding, stride, strict=True)]
         ahead, place = [each[0] for each in steps], tuple(each[1] for each in steps)
