@@ -307,8 +307,7 @@ def test_5_a_close_up_is_attacked_on_a_grid(setup: Setup, side: int) -> None:
     (embedding, _), (wanted, _) = setup.recognise(got), setup.recognise(want.numpy())
     assert losses[1:] == pytest.approx(expected.numpy()[1:], abs=2e-2)
     assert embedding @ wanted >= 0.98
-    small, _ = setup.graphs.run("attack-feature-4", face=setup.face, **chosen)
-    assert embedding @ start <= setup.recognise(small)[0] @ setup.recognise(setup.face)[0] + 0.05
+    assert embedding @ start < 0.95
 
 
 def test_up_to_the_grids_size_the_pixels_are_the_faces_own(setup: Setup) -> None:
