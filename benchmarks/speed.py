@@ -72,6 +72,10 @@ class Logits(nn.Module):
         super().__init__()
         self.surrogate = Surrogate(*load_checkpoint(CHECKPOINT)).eval().requires_grad_(False)
 
+    def train(self, mode: bool = True) -> "Logits":
+        """Stay as it is: a library switches its model to training and back, and one face has no batch statistics."""
+        return super().train(False)
+
     def forward(self, image: Tensor) -> Tensor:
         """Classify f32 [B, 3, N, N]."""
         logits: Tensor = self.surrogate(255 * image)[1]
