@@ -18,6 +18,9 @@ from torch import Tensor, nn
 
 from face_encryption.export.noise import random_start
 
+# The steps work on a grid of at most so many pixels each way, and what they find is carried to the photo's pixels: the
+# recognizer sees no finer detail, and each step on the pixels of a close-up would take longer than its gradient.
+GRID = 336
 # The perturbation fades over this part of the square's edge on each side, so that no border shows in the photo.
 FEATHER = 0.06
 # Over how many pixels contrast is measured, which deviation counts as busy, and what even a flat place is granted, both
@@ -68,8 +71,8 @@ def contrast_mask(pixels: Tensor, perceptual: Tensor) -> Tensor:
     deviation, up to `BUSY` levels. `perceptual` is 0 for the same weight everywhere and 1 for this one.
     """
     grey = pixels.mean(0)[None, None]
-    mean, square = (F.avg_pool2d(part, WINDOW, 1, WINDOW // 2, count_include_pad=False) for part in (grey, grey**2))
-    variance = (square - mean**2).clamp(min=0)[0, 0]
+    mean, square = (F.avg_pool2d(part, WINDOW, 1, WINDOW // 2, count_include_pad=False) for part in (grey, grey * grey))
+    variance = (square - mean * mean).clamp(min=0)[0, 0]
     weights = ((FLAT**2 + variance) / (FLAT**2 + BUSY**2)).clamp(max=1).sqrt()
     return 1 + perceptual * (weights - 1)
 
@@ -80,19 +83,32 @@ def of_unit_size(gradient: Tensor) -> Tensor:
 
 
 class Square:
-    """A face square as the steps of an attack see it: what stays the same from step to step, computed once."""
+    """A face square as the steps of an attack see it: what stays the same from step to step, computed once.
 
-    def __init__(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, feather: float) -> None:
-        """Take `face` u8 [S, S, 3]; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
+    The steps work on `pixels` f32 [3, G, G]; `levels` f32 [S, S, 3] are those of the photo.
+    """
+
+    def __init__(
+        self, face: Tensor, epsilon: Tensor, perceptual: Tensor, feather: float, grid: int | None = None
+    ) -> None:
+        """Take `face` u8 [S, S, 3]; epsilon is in pixel levels, `perceptual` as in `contrast_mask`.
+
+        `grid` is G, the edge of the grid that the steps work on, by default the smaller of S and `GRID`. Where G is S,
+        the resampling changes nothing.
+        """
         side = face.shape[0]
-        self.pixels = face.permute(2, 0, 1).float()
-        self.mask = feather_mask(side, feather) * contrast_mask(self.pixels, perceptual)
+        grid = grid or min(side, GRID)
+        self.levels, down = face.float(), resampling_matrix(side, grid)
+        # The channels move where the picture is small.
+        rows = (down @ self.levels.reshape(side, side * 3)).reshape(grid, side, 3)
+        self.pixels = rows.permute(2, 0, 1) @ down.T
+        self.mask = feather_mask(grid, feather) * contrast_mask(self.pixels, perceptual)
         self.epsilon = epsilon
         self.lowest = torch.maximum(-epsilon, -self.pixels)
         self.highest = torch.minimum(epsilon, 255 - self.pixels)
 
     def project(self, perturbation: Tensor) -> Tensor:
-        """Clamp f32 [3, S, S] to [-epsilon, epsilon] and to what keeps every pixel in [0, 255]."""
+        """Clamp f32 [3, G, G] to [-epsilon, epsilon] and to what keeps every pixel in [0, 255]."""
         return torch.minimum(torch.maximum(perturbation, self.lowest), self.highest)
 
     def view(self, size: int, draws: Tensor, diversity: Tensor, frame: "Frame | None" = None) -> "View":
@@ -109,15 +125,18 @@ class Square:
         return View(resampling_matrix(side, size, zoom, down), resampling_matrix(side, size, zoom * mirror, across))
 
     def face(self, perturbation: Tensor) -> Tensor:
-        """Return the perturbed face, f32 [3, S, S] in pixel levels, before rounding."""
+        """Return the perturbed face, f32 [3, G, G] in pixel levels, before rounding."""
         return self.pixels + self.mask * perturbation
 
     def protected(self, perturbation: Tensor) -> Tensor:
         """Add the feathered perturbation in whole levels: u8 [S, S, 3], never further than epsilon from the face."""
-        # Rounding may reach past an epsilon that is no whole number.
+        # Rounding may reach past an epsilon that is no whole number; resampling, a weighted mean, never past its input.
         bound = torch.floor(self.epsilon)
-        levels = torch.minimum(torch.maximum(torch.round(self.mask * perturbation), -bound), bound)
-        return (self.pixels + levels).clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+        change = torch.minimum(torch.maximum(self.mask * perturbation, -bound), bound)
+        grid, side = change.shape[1], self.levels.shape[0]
+        up = resampling_matrix(grid, side)
+        columns = (change @ up.T).permute(1, 2, 0).reshape(grid, side * 3)
+        return (self.levels + torch.round(up @ columns).reshape(side, side, 3)).clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -131,17 +150,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class View:
-    """How a step looks at the square: matrices f32 [size, S] that resample its lines downwards and across."""
+    """How a step looks at the square: matrices f32 [size, G] that resample its lines downwards and across."""
 
     rows: Tensor
     columns: Tensor
 
     def of(self, face: Tensor) -> Tensor:
-        """Resample f32 [3, S, S] to the recognizer's image f32 [1, 3, size, size]."""
+        """Resample f32 [3, G, G] to the recognizer's image f32 [1, 3, size, size]."""
         return (self.rows @ face @ self.columns.T)[None]
 
     def back(self, gradient: Tensor) -> Tensor:
-        """Carry a gradient f32 [1, 3, size, size] back to the pixels of the square, f32 [3, S, S]."""
+        """Carry a gradient f32 [1, 3, size, size] back to the pixels of the square, f32 [3, G, G]."""
         return self.rows.T @ gradient[0] @ self.columns
 
 
@@ -179,13 +198,16 @@ class Attack(nn.Module):
         diversity: Tensor,
         perceptual: Tensor,
         seed: Tensor,
+        grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Attack `face` u8 [S, S, 3]; the scalars are those of `Move`, of `begin` and of `step`.
+
+        `grid`, any tensor of the length G, stands for the edge of the steps' grid while a graph is exported.
 
         Returns the protected face, u8 [S, S, 3], and f32 [K], the loss that each step met: element 0 is the random
         start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
         """
-        square, move = self.square(face, epsilon, perceptual), Move(direction, step_size, momentum, diversity)
+        square, move = self.square(face, epsilon, perceptual, grid), Move(direction, step_size, momentum, diversity)
         perturbation, draws = self.begin(square, seed), self.draws(seed)
         velocity = torch.zeros_like(perturbation)
         losses = []
@@ -194,12 +216,12 @@ class Attack(nn.Module):
             losses.append(loss)
         return square.protected(perturbation), torch.stack(losses)
 
-    def square(self, face: Tensor, epsilon: Tensor, perceptual: Tensor) -> Square:
+    def square(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, grid: Tensor | None = None) -> Square:
         """Prepare a face u8 [S, S, 3] for the steps; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
-        return Square(face, epsilon, perceptual, self.feather)
+        return Square(face, epsilon, perceptual, self.feather, None if grid is None else grid.shape[0])
 
     def begin(self, square: Square, seed: Tensor) -> Tensor:
-        """Draw the random start f32 [3, S, S] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""
+        """Draw the random start f32 [3, G, G] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""
         return square.project(random_start(seed, square.mask.shape[0]).permute(2, 0, 1) * square.epsilon)
 
     def draws(self, seed: Tensor) -> Tensor:
@@ -211,7 +233,7 @@ class Attack(nn.Module):
     def step(
         self, square: Square, perturbation: Tensor, velocity: Tensor, target: Tensor, move: Move, draws: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One iteration; returns the next perturbation and velocity, f32 [3, S, S], and the loss before it.
+        """One iteration; returns the next perturbation and velocity, f32 [3, G, G], and the loss before it.
 
         `velocity` sums the gradients so far; `target` is what the loss compares with, a label (i64 scalar) or an
         embedding (f32 [E]); `draws` f32 [DRAWS] decide the view.
@@ -227,7 +249,7 @@ class Attack(nn.Module):
     def advance(
         self, square: Square, perturbation: Tensor, velocity: Tensor, gradient: Tensor, move: Move
     ) -> tuple[Tensor, Tensor]:
-        """Take a gradient f32 [3, S, S] into the velocity, and go one step along its sign; returns both."""
+        """Take a gradient f32 [3, G, G] into the velocity, and go one step along its sign; returns both."""
         # The mask only scales the gradient, so its sign needs none.
         velocity = move.momentum * velocity + of_unit_size(gradient)
         return square.project(perturbation - move.direction * move.step_size * torch.sign(velocity)), velocity
@@ -250,12 +272,13 @@ class AttackStep(Attack):
         diversity: Tensor,
         perceptual: Tensor,
         seed: Tensor,
+        grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take and return perturbation and velocity, f32 [S, S, 3]; `iteration` 0 begins anew in their place.
+        """Take and return perturbation and velocity, f32 [G, G, 3]; `iteration` 0 begins anew in their place.
 
         Returns the next of both, the face that they would give, u8 [S, S, 3], and the loss before the step.
         """
-        square, move = self.square(face, epsilon, perceptual), Move(direction, step_size, momentum, diversity)
+        square, move = self.square(face, epsilon, perceptual, grid), Move(direction, step_size, momentum, diversity)
         first = iteration == 0
         before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
         moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))

@@ -58,12 +58,13 @@ class Cloak(Attack):
         diversity: Tensor,
         perceptual: Tensor,
         seed: Tensor,
+        grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Cloak `face` u8 [S, S, 3] with the detector's `keypoints` f32 [6, 2] in its pixels; the rest as in `Attack`.
 
         The losses are means over the sources.
         """
-        square = self.square(face, epsilon, perceptual)
+        square = self.square(face, epsilon, perceptual, grid)
         move = Move(torch.tensor(-1.0), step_size, momentum, diversity)
         frames = [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
         references = [self.reference(square, source, frame) for source, frame in zip(self.sources, frames, strict=True)]

@@ -15,6 +15,8 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from face_encryption.export import rewrite
+
 aten = torch.ops.aten
 
 
@@ -64,8 +66,7 @@ def trace_gradient(
         if node.target == aten.detach.default:
             node.replace_all_uses_with(node.args[0])
             traced.graph.erase_node(node)
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
+    rewrite.rewrite(traced)
     return traced
 
 
@@ -114,16 +115,29 @@ def _convolution_backward(
         pads = [reach[i] - padding[i] for i in range(2)] * 2
         gradient = op.Conv(grad_output, flipped, dilations=dilation, pads=pads, group=groups)
     else:
-        covered = [(grad_output.shape[2 + i] - 1) * stride[i] + reach[i] + 1 - 2 * padding[i] for i in range(2)]
-        gradient = op.ConvTranspose(
-            grad_output,
-            weight,
-            dilations=dilation,
-            group=groups,
-            output_padding=[image.shape[2 + i] - covered[i] for i in range(2)],
-            pads=padding * 2,
-            strides=stride,
-        )
+        # What has been put together of places, only to be spread once more, is spread from them.
+        places = rewrite.taken_apart(grad_output) or {(0, 0): grad_output}
+        wider = 1 + max(place[0] for place in places)
+        if any(padding[i] < stride[i] * (wider - 1) for i in range(2)):
+            places, wider = {(0, 0): grad_output}, 1
+        parts = []
+        for place, part in places.items():
+            before = [padding[i] - stride[i] * place[i] for i in range(2)]
+            count = [grad_output.shape[2 + i] // wider for i in range(2)]
+            steps = [each * wider for each in stride]
+            after = [(count[i] - 1) * steps[i] + reach[i] + 1 - before[i] - image.shape[2 + i] for i in range(2)]
+            parts.append(
+                op.ConvTranspose(
+                    part,
+                    weight,
+                    dilations=dilation,
+                    group=groups,
+                    output_padding=[max(-each, 0) for each in after],
+                    pads=before + [max(each, 0) for each in after],
+                    strides=steps,
+                )
+            )
+        gradient = op.Sum(*parts) if len(parts) > 1 else parts[0]
     return gradient, op.Identity(gradient), op.Identity(gradient)
 
 
@@ -195,6 +209,8 @@ def _average_pool_backward(
     if ceil_mode or divisor_override or (any(padding) and not count_include_pad):
         raise NotImplementedError("only average pooling with equal weights can be exported")
     kernel, stride, padding = _pairs(kernel_size), _pairs(stride or kernel_size), _pairs(padding)
+    if kernel == stride == [1, 1]:
+        return grad_output
     channels = image.shape[1]
     spread = op.Expand(
         op.Constant(value_float=1 / (kernel[0] * kernel[1])), op.Constant(value_ints=[channels, 1, *kernel])
@@ -211,8 +227,10 @@ def _average_pool_backward(
 
 
 def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
-    """Translate the gradient of ReLU; `threshold` is 0."""
-    return op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Constant(value_float=0.0))
+    """Translate the gradient of ReLU."""
+    if threshold != 0:
+        raise NotImplementedError("only a threshold at zero, that of ReLU, can be exported")
+    return op.Mul(grad_output, rewrite.positive(image))
 
 
 def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
@@ -222,6 +240,7 @@ def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
 
 
 GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    **rewrite.TRANSLATIONS,
     aten._prelu_kernel.default: lambda image, slope: op.PRelu(image, slope),
     aten._prelu_kernel_backward.default: _prelu_backward,
     aten.avg_pool2d_backward.default: _average_pool_backward,

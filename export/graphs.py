@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
-from face_encryption.export.attack import Attack, AttackStep, Gradient, resampling_matrix
+from face_encryption.export.attack import GRID, Attack, AttackStep, Gradient, resampling_matrix
 from face_encryption.export.cloak import Cloak, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
 from face_encryption.export.gradient_call import (
@@ -28,7 +28,8 @@ TRANSLATIONS = GRADIENT_TRANSLATIONS | {
     torch.ops.face_encryption.gradient.default: translate_gradient_call,
     torch.ops.face_encryption.random_start.default: translate_random_start,
 }
-EXAMPLE_SIDE = 200  # any side but the input size, which the exporter might take for a constant
+# Any sides but the input size, which the exporter might take for a constant.
+EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def gradient_graph(surrogate: Surrogate, objective: Objective) -> ir.Model:
 
 def attack_graph(gradient: ir.Model, objective: Objective, size: int, steps: int) -> ir.Model:
     """Build `attack-NAME-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
-    inputs = {"face": _example_face(), **_settings(objective)}
+    inputs = {"face": _example_face(), **_settings(objective), "grid": torch.zeros(EXAMPLE_GRID)}
     model = to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
     return _with_gradients(model, gradient)
 
@@ -145,10 +146,11 @@ def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir
     """Build `attack-NAME-step.onnx` from the exported gradient of a recognizer of input `size`."""
     inputs = {
         "face": _example_face(),
-        "perturbation": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3),
-        "velocity": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3),
+        "perturbation": torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3),
+        "velocity": torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3),
         "iteration": torch.tensor(0),
         **_settings(objective),
+        "grid": torch.zeros(EXAMPLE_GRID),
     }
     model = to_onnx(
         AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "next_velocity", "protected", "loss"]
@@ -160,7 +162,7 @@ def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps:
     """Build `attack-cloak-K.onnx` for K = `steps` from the exported `FEATURE` gradients of the sources."""
     called = [replace(source, gradient=_call(number)) for number, source in enumerate(sources)]
     settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
-    inputs = {"face": _example_face(), "keypoints": torch.zeros(6, 2), **settings}
+    inputs = {"face": _example_face(), "keypoints": torch.zeros(6, 2), **settings, "grid": torch.zeros(EXAMPLE_GRID)}
     return _with_gradients(to_onnx(Cloak(called, steps), inputs, ["protected", "losses"]), *gradients)
 
 
@@ -186,9 +188,16 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
 
 
 def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> ir.Model:
-    """Export a module whose three-dimensional inputs are squares of any side."""
-    side = torch.export.Dim("side", min=2, max=2**15)
-    shapes = [{0: side, 1: side} if value.dim() == 3 else {} for value in inputs.values()]
+    """Export a module whose three-dimensional inputs are squares of any side S, or of a grid's side G.
+
+    Those of the grid are as large as the example `EXAMPLE_GRID`, the length of the input `grid`.
+    """
+    side, grid = torch.export.Dim("side", min=2, max=2**15), torch.export.Dim("grid", min=2, max=GRID)
+    symbolic = {name: 2 if value.dim() == 3 else int(name == "grid") for name, value in inputs.items()}
+    shapes = [
+        {axis: grid if value.shape[axis] == EXAMPLE_GRID else side for axis in range(symbolic[name])}
+        for name, value in inputs.items()
+    ]
     program = torch.export.export(module.eval(), tuple(inputs.values()), dynamic_shapes=shapes)
     # The exporter's optimiser would store the flipped weights of each convolution a second time.
     exported = torch.onnx.export(
@@ -202,11 +211,33 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
         output_names=outputs,
     )
     assert exported is not None
-    for value in (*exported.model.graph.inputs, *exported.model.graph.outputs):
+    graph = exported.model.graph
+    # The exporter numbers its symbols; the first is the side of the face.
+    names: dict[str, str] = {}
+    for value in (*graph.inputs, *graph.outputs):
         assert value.shape is not None
-        # The exporter numbers its symbols; in every graph here the only one is the side of the square.
-        value.shape = ir.Shape(size if isinstance(size, int) else "S" for size in value.shape)
+        for size in value.shape:
+            if not isinstance(size, int) and str(size) not in names:
+                names[str(size)] = "SG"[len(names)]
+        value.shape = ir.Shape(size if isinstance(size, int) else names[str(size)] for size in value.shape)
+    if "grid" in inputs:
+        _compute_grid(graph)
     return _tidy(exported.model)
+
+
+def _compute_grid(graph: ir.Graph) -> None:
+    """Put in place of the input `grid` a tensor of the length that a face's grid has, min(S, GRID).
+
+    A minimum of symbolic sizes is more than the exporter can trace.
+    """
+    face, grid = graph.inputs[0], graph.inputs[-1]
+    tape = ir.tape.Tape()
+    most, first = (tape.op("Constant", [], {"value_ints": [value]}) for value in (GRID, 0))
+    side = tape.op("Gather", [tape.op("Shape", [face]), first])
+    tensor = tape.op("ConstantOfShape", [tape.op("Min", [side, most])])
+    graph.insert_before(graph[0], tape.nodes)
+    grid.replace_all_uses_with(tensor)
+    graph.inputs.remove(grid)
 
 
 def _with_gradients(model: ir.Model, *gradients: ir.Model) -> ir.Model:

@@ -64,6 +64,8 @@ class Graph:
         options = ort.SessionOptions()
         options.log_severity_level = _QUIET
         options.intra_op_num_threads = self._threads or 0
+        # Threads that wait for more of the same would take the cores from the graph that is run next.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             return ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class

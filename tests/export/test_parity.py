@@ -15,8 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
-from face_encryption.export.attack import FEATHER, Attack, Move, Square, View, resampling_matrix
+from face_encryption.export.attack import FEATHER, GRID, Attack, Move, Square, View, resampling_matrix
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
     FEATURE,
@@ -30,7 +31,7 @@ from face_encryption.export.graphs import (
     gradient_graph,
 )
 from face_encryption.export.noise import random_start
-from face_encryption.export.validate import Check, ParityError, Validator
+from face_encryption.export.validate import Check, ParityError, Validator, picture
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.training.model import load_checkpoint
 
@@ -282,6 +283,51 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
         return setup.reference.loss(LABEL)(image, label[0])[0].item()
 
     assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
+
+
+@pytest.mark.parametrize("side", [2, 3, GRID - 1, GRID, GRID + 1, 700, 2000])
+def test_4_bounds_of_any_side(setup: Setup, side: int) -> None:
+    """Among them faces of more pixels than the steps' grid."""
+    face = np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    chosen = setup.settings(FEATURE, -1.0, epsilon=2.5, step_size=3.0)
+    protected, _ = setup.graphs.run("attack-feature-2", face=face, **chosen)
+    change = np.abs(protected.astype(int) - face)
+    assert protected.shape == face.shape
+    assert change.max() == 2
+
+
+@pytest.mark.parametrize("side", [GRID, 5 * GRID // 2])
+def test_5_a_close_up_is_attacked_on_a_grid(setup: Setup, side: int) -> None:
+    face = np.asarray(Image.fromarray(setup.face).resize((side, side), Image.Resampling.BICUBIC))
+    chosen = setup.settings(FEATURE, -1.0)
+    start = setup.recognise(face)[0]
+    got, losses = setup.graphs.run("attack-feature-4", face=face, **chosen | {"reference": start})
+    attack = setup.attack(FEATURE, 4)
+    want, expected = attack(torch.from_numpy(face), *tensors(chosen | {"reference": start}).values())
+    (embedding, _), (wanted, _) = setup.recognise(got), setup.recognise(want.numpy())
+    assert losses[1:] == pytest.approx(expected.numpy()[1:], abs=2e-2)
+    assert embedding @ wanted >= 0.98
+    assert embedding @ start < 0.95
+
+
+def test_up_to_the_grids_size_the_pixels_are_the_faces_own(setup: Setup) -> None:
+    face = picture(GRID)
+    square = Square(torch.from_numpy(face), torch.tensor(EPSILON), torch.tensor(1.0), FEATHER)
+    assert np.array_equal(square.pixels.permute(1, 2, 0), face)
+    perturbation = square.project(random_start(torch.tensor(SEED), GRID).permute(2, 0, 1) * EPSILON)
+    change = (square.protected(perturbation).float() - torch.from_numpy(face)).permute(2, 0, 1)
+    assert torch.equal(change, torch.round(square.mask * perturbation))
+
+
+def test_the_step_graph_of_a_close_up_is_the_unrolled_one(setup: Setup) -> None:
+    face, chosen = picture(GRID + 50), setup.settings(FEATURE, -1.0)
+    unrolled, losses = setup.graphs.run("attack-feature-2", face=face, **chosen)
+    perturbation = velocity = np.zeros((GRID, GRID, 3), np.float32)
+    for iteration in range(2):
+        state = {"perturbation": perturbation, "velocity": velocity, "iteration": iteration}
+        perturbation, velocity, stepped, loss = setup.graphs.run("attack-feature-step", face=face, **state, **chosen)
+        assert loss == pytest.approx(losses[iteration], rel=1e-3, abs=1e-4)
+    assert (unrolled == stepped).mean() >= 0.99
 
 
 def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> None:

@@ -1,0 +1,198 @@
+"""What an attack costs: beside the arithmetic that it consists of, and beside attack libraries of PyTorch.
+
+    python benchmarks/speed.py [--artifacts DIR] [--side 120] [--steps 1 --steps 4 --steps 10] [--repeats 15]
+
+K steps are K forward and K backward passes of the same multiply-adds, so 2K forward passes are the limit; the ratio to
+it is what to trust, milliseconds are this machine's. All are measured in one process, in turns. The libraries run
+projected gradient descent on the shipped weights and an image of the network's own size, on one thread, and need no
+weight gradients; the graphs in addition resample a face square of `--side` pixels, in each step. One that is not
+installed is left out with a line (pip install 'face-encryption[bench]').
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from rich.progress import track
+from skimage import data
+from torch import Tensor, nn
+
+from face_encryption.export.cli import CHECKPOINT
+from face_encryption.export.graphs import Surrogate
+from face_encryption.export.pipeline import MODELS
+from face_encryption.runtime.artifacts import Artifacts
+from face_encryption.runtime.faces import cut_square, detect
+from face_encryption.training.model import load_checkpoint
+
+EPSILON, STEP_SIZE = 8, 2
+Run = Callable[[], object]
+
+
+def measure(runs: dict[str, Run], repeats: int) -> dict[str, NDArray[np.float64]]:
+    """Return milliseconds of each run, f64 [repeats], taken in turns after a first round that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in track(range(repeats + 1), "measuring"):
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            if number:
+                times[name].append(1000 * (time.perf_counter() - begin))
+    return {name: np.array(each) for name, each in times.items()}
+
+
+def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int) -> Iterator[tuple[str, Run]]:
+    """Yield the recognizer's forward pass and the attacks."""
+    artifacts = Artifacts(folder, threads)
+    yield "forward", lambda: artifacts.recognizer.run(["embedding"], {"face": face})
+    numbers = {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
+    feed: dict[str, Any] = {name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0}).items()}
+    feed |= {"face": face, "seed": np.array(0)}
+    (reference,) = artifacts.recognizer.run(["embedding"], {"face": face[::-1].copy()})
+    for kind, target in (("feature", {"reference": reference}), ("label", {"label": np.array(0)})):
+        for count in steps:
+            attack = artifacts.attack("feature" if kind == "feature" else "label", count)
+            yield (
+                f"attack-{kind}-{count}",
+                lambda attack=attack, target=target: attack.run(["protected"], feed | target),  # type: ignore[misc]
+            )
+
+
+class Logits(nn.Module):
+    """The shipped recognizer as attack libraries take it: pixels in [0, 1] -> logits."""
+
+    def __init__(self) -> None:
+        """Load it; no weight needs a gradient."""
+        super().__init__()
+        self.surrogate = Surrogate(*load_checkpoint(CHECKPOINT)).eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Logits":
+        """Stay as it is: a library switches its model to training and back, and one face has no batch statistics."""
+        return super().train(False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Classify f32 [B, 3, N, N]."""
+        logits: Tensor = self.surrogate(255 * image)[1]
+        return logits
+
+
+def libraries(face: NDArray[np.uint8], steps: list[int]) -> Iterator[tuple[str, Run]]:
+    """Yield the PGD of every library that is installed, each on the same image and away from the same label."""
+    model = Logits()
+    size = model.surrogate.size
+    small = np.asarray(Image.fromarray(face).resize((size, size), Image.Resampling.BILINEAR), np.float32) / 255
+    image, label = torch.from_numpy(small).permute(2, 0, 1)[None].contiguous(), torch.tensor([0])
+    step, most = STEP_SIZE / 255, EPSILON / 255
+
+    def with_torchattacks(library: Any, count: int) -> Run:
+        attack = library.PGD(model, eps=most, alpha=step, steps=count)
+        return lambda: attack(image, label)
+
+    def with_torchattack(library: Any, count: int) -> Run:
+        attack = library.PGD(model, device=torch.device("cpu"), eps=most, alpha=step, steps=count)
+        return lambda: attack(image, label)
+
+    def with_foolbox(library: Any, count: int) -> Run:
+        attack = library.attacks.LinfProjectedGradientDescentAttack(abs_stepsize=step, steps=count)
+        wrapped = library.PyTorchModel(model, bounds=(0, 1))
+        return lambda: attack.run(wrapped, image, library.criteria.Misclassification(label), epsilon=most)
+
+    def with_art(library: Any, count: int) -> Run:
+        classes = model(image).shape[1]
+        estimator = import_module("art.estimators.classification").PyTorchClassifier(
+            model, nn.CrossEntropyLoss(), (3, size, size), classes, clip_values=(0, 1), device_type="cpu"
+        )
+        attack = import_module("art.attacks.evasion").ProjectedGradientDescentPyTorch(
+            estimator, eps=most, eps_step=step, max_iter=count, num_random_init=1, verbose=False
+        )
+        return lambda: attack.generate(image.numpy(), label.numpy())
+
+    for name, make in (
+        ("torchattacks", with_torchattacks),
+        ("torchattack", with_torchattack),
+        ("foolbox", with_foolbox),
+        ("art", with_art),
+    ):
+        try:
+            library = import_module(name)
+        except ImportError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        for count in steps:
+            yield f"{name}-{count}", make(library, count)
+
+
+def detectors(folder: Path, image: NDArray[np.uint8]) -> Iterator[tuple[str, Run]]:
+    """Yield the exported detector and MediaPipe's on one photo."""
+    detector = Artifacts(folder, 1).detector
+    yield "detector", lambda: detect(detector, image)
+    try:
+        mediapipe = import_module("mediapipe")
+    except ImportError as error:
+        print(f"MediaPipe is left out: {error}")
+        return
+    tasks = mediapipe.tasks
+    model = (MODELS / "blazeface_short_range.tflite").read_bytes()
+    options = tasks.vision.FaceDetectorOptions(base_options=tasks.BaseOptions(model_asset_buffer=model))
+    theirs = tasks.vision.FaceDetector.create_from_options(options)
+    photo = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+    yield "MediaPipe's", lambda: theirs.detect(photo)
+
+
+def loading(folder: Path, steps: list[int]) -> Iterator[tuple[str, Run]]:
+    """Yield what it takes to load graphs."""
+    yield "load detector", lambda: Artifacts(folder, 1).detector.load()
+    yield "load recognizer", lambda: Artifacts(folder, 1).recognizer.load()
+    for count in steps:
+        yield f"load attack-feature-{count}", lambda count=count: Artifacts(folder, 1).attack("feature", count).load()  # type: ignore[misc]
+
+
+def main() -> None:
+    """Measure all, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
+    parser.add_argument("--side", type=int, default=120, help="of the face square, in pixels (120)")
+    parser.add_argument("--steps", type=int, action="append", help="numbers of steps (1, 4 and 10)")
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    artifacts = Artifacts(options.artifacts)
+    wanted, exported = options.steps or [1, 4, 10], artifacts.steps("feature")
+    steps = [count for count in wanted if count in exported]
+    for count in wanted:
+        if count not in exported:
+            print(f"{count} steps are left out: not exported")
+
+    photo = np.asarray(data.astronaut())
+    cut, _ = cut_square(photo, detect(artifacts.detector, photo)[0].box, 0.1)
+    face = np.asarray(Image.fromarray(cut).resize((options.side, options.side), Image.Resampling.BILINEAR))
+    tables = [(threads, dict(graphs(options.artifacts, face, steps, threads))) for threads in (1, 2)]
+    tables[0][1].update(libraries(face, steps))
+    tables[0][1].update(detectors(options.artifacts, photo))
+    tables[0][1].update(loading(options.artifacts, steps))
+    lines = []
+    for threads, runs in tables:
+        times = measure(runs, options.repeats)
+        forward = np.median(times["forward"])
+        for name, each in times.items():
+            low, median, high = np.quantile(each, [0.1, 0.5, 0.9])
+            count = name.rpartition("-")[2]
+            limited = count.isdigit() and not name.startswith("load")
+            ratio = f"{median / (2 * int(count) * forward):.2f}" if limited else ""
+            lines.append(f"| {name} | {threads} | {median:.1f} | {low:.1f} to {high:.1f} | {ratio} |")
+    print("\n| what | threads | median, ms | 10th to 90th percentile | times 2K forward passes |")
+    print("| --- | --- | --- | --- | --- |")
+    print("\n".join(lines))
+    sizes = {path.name: path.stat().st_size / 1e6 for path in sorted(options.artifacts.iterdir())}
+    print("\nFiles, MB: " + ", ".join(f"{name} {size:.2f}" for name, size in sizes.items()))
+    print(f"Face square of {options.side} pixels; together {sum(sizes.values()):.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
