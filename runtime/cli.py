@@ -126,7 +126,9 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Photos to work on at once.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Photos at once; they share the cores."
+)
 @_json
 @_artifacts
 @_threads
