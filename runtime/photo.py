@@ -27,6 +27,8 @@ MAX_PIXELS = 250_000_000
 SUPPORTED = "JPEG, PNG and WebP"
 # Lossy files without quantisation tables to reuse, that is WebP, are written at this quality.
 QUALITY = 95
+# Of zlib for PNG: two to three times as fast as its default of 6 on photos, for 1 to 7 % more bytes.
+COMPRESSION = 4
 # Pictures go from Pillow to numpy in bands of about so many pixels, which stay in the cache.
 _BAND = 2**19
 
@@ -205,10 +207,12 @@ def _choose_encoding(image: Image.Image, data: bytes, options: dict[str, Any]) -
         options |= {"lossless": True, "exact": True}  # exact: also the pixels below full transparency
     elif image.format == "WEBP":
         options |= {"quality": QUALITY, "exact": True}
-    elif image.mode in ("P", "1"):
-        notes.append(
-            "written with full colours in place of a palette" if image.mode == "P" else "written as 8-bit grey"
-        )
+    elif image.format == "PNG":
+        options["compress_level"] = COMPRESSION
+        if image.mode == "P":
+            notes.append("written with full colours in place of a palette")
+        elif image.mode == "1":
+            notes.append("written as 8-bit grey")
     return notes
 
 
