@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
-from face_encryption.runtime import photo, protector
+from face_encryption.runtime import FaceEncryptionError, photo, protector
 from face_encryption.runtime.settings import Settings
 
 SIZE = (4000, 3000)
@@ -128,7 +128,12 @@ def main() -> None:
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--steps", type=int, default=4, help="of the cloak, one of those exported (4)")
     parser.add_argument("--threads", type=int, default=1, help="of one inference (1)")
-    parser.add_argument("--face", type=int, default=600, help="width of the face's box in pixels (600)")
+    parser.add_argument(
+        "--face",
+        type=int,
+        default=600,
+        help="width of the face's box in pixels, from about 500 for the short-range detector (600)",
+    )
     parser.add_argument("--repeats", type=int, default=7, help="runs of which the median counts (7)")
     options = parser.parse_args()
 
@@ -154,4 +159,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FaceEncryptionError as error:
+        sys.exit(f"Error: {error}")
