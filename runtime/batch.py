@@ -1,4 +1,4 @@
-"""Work on one photo after the other: go on after a failure, say what became of each, and count.
+"""Work on photos: go on after a failure, say in their order what became of each, and count.
 
 Results go to stdout, as text or JSON; notes, errors and progress go to stderr.
 """
@@ -7,7 +7,10 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,29 @@ from .errors import ArtifactsError, FaceEncryptionError, OutputError, PhotoError
 from .files import Target, find_photos
 
 
+@dataclass(frozen=True)
+class Report:
+    """What became of a photo.
+
+    Attributes:
+        lines: the results as text.
+        facts: the results as JSON types.
+        notes: what is neither a result nor an error.
+        skipped: nothing had to be done.
+    """
+
+    lines: tuple[str, ...]
+    facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    skipped: bool = False
+
+
+# What is done to one photo; the target is None where nothing is written.
+Work = Callable[[Path, Target | None], Report]
+
+
 class Batch:
-    """Photos to work on one by one, and what is said of each.
+    """Photos to work on, and what is said of each.
 
     Attributes:
         photos: the files to work on, without repetition.
@@ -34,7 +58,8 @@ class Batch:
         self._as_json = as_json
         self._exit_code = 0
         self._counts = {"done": 0, "skipped": 0, "failed": 0}
-        self._outputs: set[Path] = set()
+        self._targets: dict[Path, Target] = {}
+        self._owners: dict[str, Path] = {}
         self._bar = False
         photos: dict[Path, None] = {}  # a photo that is named twice is worked on once
         for text in inputs:
@@ -44,57 +69,66 @@ class Batch:
                 self._fail(Path(text), error)
         self.photos = list(photos)
 
-    def run(self, work: Callable[[Path], None]) -> None:
-        """Work on each photo, and leave with the exit code of the first failure."""
-        with contextlib.closing(self._progress()) as photos:  # so that the bar ends also when interrupted
-            for photo in photos:
-                self._attempt(work, photo)
+    def run(self, work: Work, targets: list[Target] | None = None, jobs: int = 1) -> None:
+        """Work on each photo, and leave with the exit code of the first failure.
+
+        Args:
+            work: is called from several threads when there are several jobs.
+            targets: for each photo, where its result goes; photos whose result exists are skipped.
+            jobs: how many photos to work on at once.
+        """
+        self._targets = dict(zip(self.photos, targets or [], strict=False))
+        self._owners = {}
+        for photo, target in self._targets.items():
+            self._owners.setdefault(_absolute(target), photo)
+        with _mapping(jobs) as mapped, contextlib.closing(self._progress()) as photos:  # ends the bar if interrupted
+            outcomes = mapped(lambda photo: self._attempt(work, photo), self.photos)
+            for photo, outcome in zip(photos, outcomes, strict=True):
+                self._say(photo, outcome)
         if sum(self._counts.values()) > 1:
             click.echo(", ".join(f"{count} {what}" for what, count in self._counts.items()), err=True)
         click.get_current_context().exit(self._exit_code)
 
-    def _attempt(self, work: Callable[[Path], None], photo: Path) -> None:
+    def _attempt(self, work: Work, photo: Path) -> Report | FaceEncryptionError:
+        target = self._targets.get(photo)
         try:
-            work(photo)
+            if target is not None and self._is_taken(photo, target):
+                facts = {"output": str(target.path), "skipped": "exists already"}
+                return Report((), facts, (f"skipped, {target.path} exists already",), skipped=True)
+            return work(photo, target)
         except ArtifactsError:
             raise  # the next photo would meet the same
         except FaceEncryptionError as error:
-            self._fail(photo, error)
+            return error
         except MemoryError:
-            self._fail(photo, PhotoError("not enough memory; make the photo smaller"))
+            return PhotoError("not enough memory; make the photo smaller")
 
-    def is_taken(self, photo: Path, target: Target) -> bool:
-        """Tell whether there is nothing to do because the output exists, and say so.
+    def _is_taken(self, photo: Path, target: Target) -> bool:
+        """Tell whether there is nothing to do because the output exists.
 
         Raises:
             OutputError: the user named this very file, or another photo of this batch is written there.
         """
-        path = Path(os.path.abspath(target.path))
-        if path in self._outputs:
+        if self._owners[_absolute(target)] != photo:
             raise OutputError(f"{target.path} is the output of another photo as well; give them separate folders")
-        self._outputs.add(path)
-        if not os.path.lexists(path):
+        if not os.path.lexists(target.path):
             return False
         if target.named:
             raise OutputError(f"{target.path} exists already and is never overwritten; remove it or choose another")
-        self._counts["skipped"] += 1
-        self.note(photo, f"skipped, {target.path} exists already")
-        if self._as_json:
-            self._print({"input": str(photo), "output": str(target.path), "skipped": "exists already"})
         return True
 
-    def result(self, lines: Iterable[str], photo: Path, facts: dict[str, Any]) -> None:
-        """Print what was done to a photo."""
-        self._counts["done"] += 1
+    def _say(self, photo: Path, outcome: Report | FaceEncryptionError) -> None:
+        if isinstance(outcome, FaceEncryptionError):
+            self._fail(photo, outcome)
+            return
+        self._counts["skipped" if outcome.skipped else "done"] += 1
         if self._as_json:
-            self._print({"input": str(photo)} | facts)
+            self._print({"input": str(photo)} | outcome.facts)
         else:
-            self._print(*lines)
-
-    def note(self, photo: Path, text: str) -> None:
-        """Say something about a photo that is neither a result nor an error."""
-        self._clear_bar()
-        click.echo(f"{photo}: {text}", err=True)
+            self._print(*outcome.lines)
+        for note in outcome.notes:
+            self._clear_bar()
+            click.echo(f"{photo}: {note}", err=True)
 
     def _fail(self, photo: Path, error: FaceEncryptionError) -> None:
         self._exit_code = self._exit_code or error.exit_code
@@ -122,3 +156,22 @@ class Batch:
         if self._bar:  # a line printed over the bar would end in the rest of it
             with contextlib.suppress(OSError):
                 click.echo("\r\033[K", nl=False, err=True)
+
+
+@contextlib.contextmanager
+def _mapping(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give a `map` that has so many calls under way at once; those not begun when it is left are dropped."""
+    if jobs == 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        with warnings.catch_warnings():  # read_photo's, undone by several threads at once, could leave any filter
+            warnings.simplefilter("ignore")
+            yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _absolute(target: Target) -> str:
+    return os.path.abspath(target.path)

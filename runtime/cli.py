@@ -4,15 +4,16 @@ Exit codes are those of `errors`; of several failures, the first one's.
 """
 
 import json
+import os
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .batch import Batch
+from .batch import Batch, Report
 from .errors import FaceEncryptionError
-from .files import DETECTED, PROTECTED, choose_targets, read, write
+from .files import DETECTED, PROTECTED, Target, choose_targets, read, write
 
 INTERRUPTED = 130
 
@@ -125,6 +126,9 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Photos at once; they share the cores."
+)
 @_json
 @_artifacts
 @_threads
@@ -134,6 +138,7 @@ def protect(
     label: str | None,
     away: bool,
     consent: bool,
+    jobs: int,
     as_json: bool,
     artifacts: str,
     threads: int | None,
@@ -156,15 +161,14 @@ def protect(
     from .settings import Settings
 
     settings = Settings(label=label, away=away, **choices)
+    if jobs > 1 and threads is None:
+        threads = max(1, (os.cpu_count() or 1) // jobs)
     protector = Protector(artifacts, threads)
     protector.check(settings)
     batch = Batch(inputs, as_json)
-    targets = dict(zip(batch.photos, choose_targets(batch.photos, inputs, out, PROTECTED), strict=True))
 
-    def work(photo: Path) -> None:
-        target = targets[photo]
-        if batch.is_taken(photo, target):
-            return
+    def work(photo: Path, target: Target | None) -> Report:
+        assert target is not None
         protected = protector.protect(read(photo), settings)
         write(target.path, protected.data)
         name = click.format_filename(photo)
@@ -175,13 +179,13 @@ def protect(
             "consent": True if label else None,
             "seed": settings.seed,
         }
-        batch.result([result_line(name, face) for face in protected.faces], photo, facts | protected_json(protected))
-        for note in [*protected.notes, f"written to {target.path}"]:
-            batch.note(photo, note)
+        notes = [*protected.notes, f"written to {target.path}"]
         if any(face.matched for face in protected.faces):
-            batch.note(photo, "a face is still a match; try --strength high or --effort thorough")
+            notes.append("a face is still a match; try --strength high or --effort thorough")
+        lines = [result_line(name, face) for face in protected.faces]
+        return Report(tuple(lines), facts | protected_json(protected), tuple(notes))
 
-    batch.run(work)
+    batch.run(work, choose_targets(batch.photos, inputs, out, PROTECTED), jobs)
 
 
 @main.command()
@@ -200,25 +204,22 @@ def detect(inputs: tuple[str, ...], draw: str | None, as_json: bool, artifacts: 
 
     protector = Protector(artifacts, threads)
     batch = Batch(inputs, as_json)
-    targets = dict(zip(batch.photos, choose_targets(batch.photos, inputs, draw, DETECTED), strict=True))
 
-    def work(path: Path) -> None:
-        target = targets[path]
-        if draw is not None and batch.is_taken(path, target):
-            return
+    def work(path: Path, target: Target | None) -> Report:
         photo = read_photo(read(path))
-        faces = protector.detect(photo.pixels)
+        pixels = photo.pixels
+        faces = protector.detect(pixels)
         if not faces:
             raise NoFaceError("no face found")
-        facts: dict[str, Any] = {"faces": [face_json(number, face) for number, face in enumerate(faces, 1)]}
-        if draw is not None:
-            write(target.path, photo.encode(draw_faces(photo.pixels, faces)))
-            facts["output"] = str(target.path)
-            batch.note(path, f"written to {target.path}")
         name = click.format_filename(path)
-        batch.result([face_line(name, number, face) for number, face in enumerate(faces, 1)], path, facts)
+        lines = tuple(face_line(name, number, face) for number, face in enumerate(faces, 1))
+        facts: dict[str, Any] = {"faces": [face_json(number, face) for number, face in enumerate(faces, 1)]}
+        if target is None:
+            return Report(lines, facts)
+        write(target.path, photo.encode(draw_faces(pixels, faces)))
+        return Report(lines, facts | {"output": str(target.path)}, (f"written to {target.path}",))
 
-    batch.run(work)
+    batch.run(work, None if draw is None else choose_targets(batch.photos, inputs, draw, DETECTED))
 
 
 @main.command()

@@ -101,17 +101,25 @@ def cut_square(
         ValueError: `image` is not a uint8 RGB image, or the box or the margin is not finite.
     """
     check_image(image)
+    corner, side = square_around(box, margin)
+    square = np.zeros((side, side, 3), np.uint8)
+    in_image, in_square = overlap(image.shape, side, corner)
+    square[in_square] = image[in_image]
+    return square, corner
+
+
+def square_around(box: Box | NDArray[np.float32], margin: float) -> tuple[tuple[int, int], int]:
+    """Return the x and y of the upper left corner, and the side, of the square that `cut_square` cuts.
+
+    Raises:
+        ValueError: the box or the margin is not finite.
+    """
     x0, y0, x1, y1 = (float(edge) for edge in box)
     if not all(map(math.isfinite, (x0, y0, x1, y1, margin))):
         raise ValueError(f"the box {(x0, y0, x1, y1)} with margin {margin} is not finite")
     side = max(MIN_SIDE, _round_half_up((1 + 2 * margin) * max(x1 - x0, y1 - y0)))
     x = _round_half_up((x0 + x1 - side) / 2)
-    y = _round_half_up((y0 + y1 - side) / 2)
-
-    square = np.zeros((side, side, 3), np.uint8)
-    in_image, in_square = overlap(image.shape, side, (x, y))
-    square[in_square] = image[in_image]
-    return square, (x, y)
+    return (x, _round_half_up((y0 + y1 - side) / 2)), side
 
 
 def paste_square(image: NDArray[np.uint8], square: NDArray[np.uint8], corner: tuple[int, int]) -> None:

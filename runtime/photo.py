@@ -8,6 +8,7 @@ transparency, grey, and the JPEG quantisation tables.
 import io
 import struct
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, WebP
 
 from . import metadata as meta
 from .errors import PhotoError
+from .faces import overlap
 
 Format = Literal["JPEG", "PNG", "WEBP"]
 MetadataPolicy = Literal["strip", "keep"]
@@ -25,6 +27,10 @@ MAX_PIXELS = 250_000_000
 SUPPORTED = "JPEG, PNG and WebP"
 # Lossy files without quantisation tables to reuse, that is WebP, are written at this quality.
 QUALITY = 95
+# Of zlib for PNG: two to three times as fast as its default of 6 on photos, for 1 to 7 % more bytes.
+COMPRESSION = 4
+# Pictures go from Pillow to numpy in bands of about so many pixels, which stay in the cache.
+_BAND = 2**19
 
 _PLUGINS: dict[Format, Any] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -34,46 +40,71 @@ _PLUGINS: dict[Format, Any] = {
 _OTHER_FORMATS = {b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP", b"%PDF": "PDF", b"8BPS": "PSD"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photo:
-    """A decoded photo.
+    """A decoded photo. It keeps the pixels as Pillow holds them; arrays are made of the parts that are asked for.
 
     Attributes:
-        pixels: uint8 [H, W, 3], RGB, upright, read-only.
         grey: the three channels are equal everywhere.
         format: the kind of file, and the kind that `encode` writes.
         notes: what differs from the original file in ways that the user may want to know, one line each.
     """
 
-    pixels: NDArray[np.uint8]
     grey: bool
     format: Format
     notes: tuple[str, ...]
-    _mode: str
-    _alpha: NDArray[np.uint8] | None
+    _image: Image.Image  # upright, of the mode L or RGB, without metadata
+    _alpha: Image.Image | None
     _options: dict[str, Any] = field(repr=False)
 
-    def encode(self, pixels: NDArray[np.uint8]) -> bytes:
-        """Return a file of this photo's kind with other pixels; a photo stored as grey is written as grey.
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and 3, of the upright photo."""
+        return self._image.height, self._image.width, 3
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The pixels, uint8 [H, W, 3], RGB, upright: a new array each time."""
+        return _pixels(self._image, 0, 0, *self._image.size)
+
+    def cut(self, corner: tuple[int, int], side: int) -> NDArray[np.uint8]:
+        """Return a square, uint8 [S, S, 3], as `faces.cut_square` cuts it."""
+        return _cut(self._image, corner, side)
+
+    def paste(self, square: NDArray[np.uint8], corner: tuple[int, int]) -> None:
+        """Write a square back into the photo; the part outside is dropped, and a photo stored as grey stays grey."""
+        (rows, columns), inside = overlap(self.shape, len(square), corner)
+        if (part := square[inside]).size:
+            self._image.paste(self._of_array(part), (columns.start, rows.start))
+
+    def encode(self, pixels: NDArray[np.uint8] | None = None) -> bytes:
+        """Return a file of this photo's kind; a photo stored as grey is written as grey.
 
         Args:
-            pixels: uint8 [H, W, 3], RGB, of this photo's size. Lossy formats do not give back exactly these.
+            pixels: uint8 [H, W, 3], RGB, of this photo's size, in place of the photo's own. Lossy formats do not give
+                back exactly these.
 
         Raises:
             ValueError: the shape or the type of `pixels` is not this photo's.
             PhotoError: the format cannot hold the photo.
         """
-        if pixels.shape != self.pixels.shape or pixels.dtype != np.uint8:
-            raise ValueError(f"expected uint8 {self.pixels.shape}, got {pixels.dtype} {pixels.shape}")
-        image = Image.fromarray(grey(pixels)[..., 0] if self._mode.startswith("L") else pixels)
+        image = self._image
+        if pixels is not None:
+            if pixels.shape != self.shape or pixels.dtype != np.uint8:
+                raise ValueError(f"expected uint8 {self.shape}, got {pixels.dtype} {pixels.shape}")
+            image = self._of_array(pixels)
         if self._alpha is not None:
-            image.putalpha(Image.fromarray(self._alpha))
+            image = image.copy()
+            image.putalpha(self._alpha)
         buffer = io.BytesIO()
         try:
             image.save(buffer, self.format, **self._options)
         except (OSError, ValueError) as error:
             raise PhotoError(f"cannot be written as {self.format} ({error}); convert it to PNG first") from error
         return buffer.getvalue()
+
+    def _of_array(self, pixels: NDArray[np.uint8]) -> Image.Image:
+        return Image.fromarray(grey(pixels)[..., 0] if self._image.mode == "L" else pixels)
 
 
 def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
@@ -113,6 +144,12 @@ def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
         except Exception as error:  # whatever a decoder says of bytes that somebody else wrote
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PhotoError(f"the {kind} data is damaged or cut off ({reason}); fetch the photo again") from error
+
+
+def read_squares(data: bytes, places: Iterable[tuple[tuple[int, int], int]]) -> list[NDArray[np.uint8]]:
+    """Decode what `Photo.encode` returned, and return what `Photo.cut` gives for each corner and side."""
+    image: Image.Image = _PLUGINS[_recognise(data)](io.BytesIO(data))
+    return [_cut(image, corner, side) for corner, side in places]
 
 
 def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -170,10 +207,12 @@ def _choose_encoding(image: Image.Image, data: bytes, options: dict[str, Any]) -
         options |= {"lossless": True, "exact": True}  # exact: also the pixels below full transparency
     elif image.format == "WEBP":
         options |= {"quality": QUALITY, "exact": True}
-    elif image.mode in ("P", "1"):
-        notes.append(
-            "written with full colours in place of a palette" if image.mode == "P" else "written as 8-bit grey"
-        )
+    elif image.format == "PNG":
+        options["compress_level"] = COMPRESSION
+        if image.mode == "P":
+            notes.append("written with full colours in place of a palette")
+        elif image.mode == "1":
+            notes.append("written as 8-bit grey")
     return notes
 
 
@@ -193,14 +232,46 @@ def _decoded(image: Image.Image, kind: Format, options: dict[str, Any], notes: l
         image = _cmyk_to_rgb(image)
     mode, alpha = ("L" if image.mode in ("1", "L", "LA") else "RGB"), None
     if image.has_transparency_data:
-        mode += "A"
-        image = image.convert(mode)
-        alpha = np.asarray(image.getchannel("A"))
-    pixels = np.asarray(image.convert("RGB"))
-    is_grey = mode.startswith("L") or (
-        np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2])
-    )
-    return Photo(pixels, is_grey, kind, tuple(notes), mode, alpha, options)
+        image = image.convert(mode + "A")
+        alpha = image.getchannel("A")
+    image = image if image.mode == mode else image.convert(mode)
+    image.info = {}  # Pillow's `save` would write some of it
+    return Photo(mode == "L" or _is_grey(image), kind, tuple(notes), image, alpha, options)
+
+
+def _cut(image: Image.Image, corner: tuple[int, int], side: int) -> NDArray[np.uint8]:
+    square = np.zeros((side, side, 3), np.uint8)
+    (rows, columns), inside = overlap((image.height, image.width), side, corner)
+    square[inside] = _pixels(image, columns.start, rows.start, columns.stop, rows.stop)
+    return square
+
+
+def _pixels(image: Image.Image, left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
+    """Return a part of an image, uint8 [H, W, 3], RGB."""
+    pixels = np.empty((bottom - top, right - left, 3), np.uint8)
+    at = 0
+    for band in _bands(image, left, top, right, bottom):
+        pixels[at : at + len(band)] = band
+        at += len(band)
+    return pixels
+
+
+def _is_grey(image: Image.Image) -> bool:
+    for band in _bands(image, 0, 0, *image.size):
+        red, green, blue = np.moveaxis(band, 2, 0)
+        if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+            return False
+    return True
+
+
+def _bands(image: Image.Image, left: int, top: int, right: int, bottom: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield a part of an image, uint8 [h, W, 3], RGB, a few rows at a time.
+
+    Of the whole picture at once, Pillow would make two more copies on the way to an array.
+    """
+    rows = max(1, _BAND // max(1, right - left))
+    for start in range(top, bottom, rows):
+        yield np.asarray(image.crop((left, start, right, min(start + rows, bottom))).convert("RGB"))
 
 
 def _cmyk_to_rgb(image: Image.Image) -> Image.Image:

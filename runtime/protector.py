@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from .artifacts import Artifacts, AttackKind, Graph, names, threshold_at
 from .errors import NoFaceError, SettingError
-from .faces import Box, Face, cut_square, detect, overlap, paste_square
-from .photo import grey, read_photo
+from .faces import Face, detect, overlap, square_around
+from .photo import Photo, grey, read_photo, read_squares
 from .settings import Plan, Settings
 
 # A face counts as matched at the threshold where 1 % of the pairs of different people would be.
@@ -90,6 +90,17 @@ class ProtectedPhoto:
     faces: tuple[FaceResult, ...]
     plan: Plan
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A face to protect and its square: the corner, the pixels before any change, the part that is in the photo."""
+
+    number: int
+    face: Face
+    corner: tuple[int, int]
+    original: NDArray[np.uint8]
+    inside: tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,7 @@ class Protector:
             ArtifactsError: a graph cannot be loaded.
         """
         self._attack(settings)
+        self.artifacts.detector.load()
 
     def protect(self, data: bytes, settings: Settings | None = None) -> ProtectedPhoto:
         """Protect the faces in a photo.
@@ -201,33 +213,31 @@ class Protector:
 
         photo = read_photo(data, settings.metadata)
         faces = self.detect(photo.pixels)
-        chosen = _choose(faces, settings.faces)
-
-        pixels = photo.pixels.copy()
-        done: list[tuple[Recognition, float]] = []
-        for number in chosen:
+        parts = [_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
+        done = []
+        for part in parts:
             start = time.perf_counter()
-            box = faces[number - 1].box
-            before = self.recognise(cut_square(photo.pixels, box, margin)[0])
-            square, corner = cut_square(pixels, box, margin)
-            keypoints = (faces[number - 1].keypoints - corner).astype(np.float32)
-            protected = attack(square, keypoints, before, settings.seed + number - 1)
+            before = self.recognise(part.original)
+            square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
+            keypoints = (part.face.keypoints - part.corner).astype(np.float32)
+            protected = attack(square, keypoints, before, settings.seed + part.number - 1)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
-            paste_square(pixels, protected, corner)
-            _limit(pixels, photo.pixels, corner, len(square), attack.plan.epsilon)
+            photo.paste(_limited(protected, part.original, attack.plan.epsilon), part.corner)
             done.append((before, time.perf_counter() - start))
+        encoded, notes = photo.encode(), photo.notes
+        del photo  # so that no two pictures are in memory at once
 
-        encoded = photo.encode(pixels)
-        saved = read_photo(encoded).pixels
+        saved = read_squares(encoded, [(part.corner, len(part.original)) for part in parts])
         results = []
-        for number, (before, seconds) in zip(chosen, done, strict=True):
-            face = faces[number - 1]
-            after = self.recognise(cut_square(saved, face.box, margin)[0])
-            change, psnr = _difference(photo.pixels, saved, face.box, margin)
+        for part, (before, seconds), square in zip(parts, done, saved, strict=True):
+            after = self.recognise(square)
             similarity = float(before.embedding @ after.embedding)
-            results.append(FaceResult(number, face, before, after, similarity, threshold, change, psnr, seconds))
-        return ProtectedPhoto(encoded, tuple(results), attack.plan, photo.notes)
+            change, psnr = _difference(part.original[part.inside], square[part.inside])
+            results.append(
+                FaceResult(part.number, part.face, before, after, similarity, threshold, change, psnr, seconds)
+            )
+        return ProtectedPhoto(encoded, tuple(results), attack.plan, notes)
 
     def _kind(self, settings: Settings) -> AttackKind:
         if settings.label is not None or settings.away:
@@ -270,22 +280,23 @@ def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:
     return sorted(set(numbers))
 
 
-def _limit(
-    pixels: NDArray[np.uint8], original: NDArray[np.uint8], corner: tuple[int, int], side: int, epsilon: float
-) -> None:
-    """Hold a pasted square within epsilon of the original, in place: where squares overlap their changes add up."""
-    region, _ = overlap(pixels.shape, side, corner)
-    budget = math.floor(epsilon)
-    now, then = pixels[region].astype(np.int16), original[region].astype(np.int16)
-    pixels[region] = np.clip(now, then - budget, then + budget)
+def _part(photo: Photo, number: int, face: Face, margin: float) -> _Part:
+    corner, side = square_around(face.box, margin)
+    _, inside = overlap(photo.shape, side, corner)
+    return _Part(number, face, corner, photo.cut(corner, side), inside)
 
 
-def _difference(original: NDArray[np.uint8], saved: NDArray[np.uint8], box: Box, margin: float) -> tuple[int, float]:
-    """Return the largest change of a channel in pixel levels, and the PSNR in dB, over the square around a box."""
-    square, corner = cut_square(original, box, margin)
-    region, _ = overlap(original.shape, len(square), corner)
-    change = saved[region].astype(np.int16) - original[region].astype(np.int16)
+def _limited(square: NDArray[np.uint8], original: NDArray[np.uint8], epsilon: float) -> NDArray[np.uint8]:
+    """Return a square held within epsilon of the original: where squares overlap their changes add up."""
+    budget = np.uint8(math.floor(epsilon))
+    lowest, highest = original - np.minimum(original, budget), original + np.minimum(255 - original, budget)
+    return np.clip(square, lowest, highest)
+
+
+def _difference(original: NDArray[np.uint8], saved: NDArray[np.uint8]) -> tuple[int, float]:
+    """Return the largest change of a channel in pixel levels, and the PSNR in dB."""
+    change = saved.astype(np.int16) - original
     if not change.any():
         return 0, math.inf
-    mean_square = float(np.mean(np.square(change, dtype=np.float64)))
+    mean_square = float(np.einsum("ijk,ijk->", change, change, dtype=np.int64)) / change.size
     return int(np.abs(change).max()), 10 * math.log10(255**2 / mean_square)

@@ -339,6 +339,20 @@ def test_stage_that_finds_its_packages_missing_when_it_runs(
     assert_one_line_error(run("dream"), 2, "No module named 'no_such_package'; install face-encryption[dreaming]")
 
 
+@pytest.mark.usefixtures("use_artifacts")
+def test_several_photos_at_once(run: Run, photo_file: Path) -> None:
+    for number in range(3):
+        shutil.copy("photo.png", f"{number}.png")
+    Path("1b.png").write_text("no photo")
+    one_by_one = run("protect", ".", "--steps", 1, "--threads", 1, "--json", "-o", "out")
+    at_once = run("protect", ".", "--steps", 1, "--threads", 1, "--json", "-o", "out2", "--jobs", 3)
+    assert at_once.exit_code == one_by_one.exit_code == 3
+    inputs = [json.loads(line)["input"] for line in at_once.stdout.splitlines()]
+    assert inputs == ["0.png", "1.png", "1b.png", "2.png", "photo.png"]
+    for name in names(Path("out")):
+        assert Path("out", name).read_bytes() == Path("out2", name).read_bytes()
+
+
 @pytest.fixture
 def many_photos(tmp_path: Path, photo_file: Path) -> Path:
     folder = tmp_path / "many"
@@ -348,10 +362,11 @@ def many_photos(tmp_path: Path, photo_file: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.usefixtures("use_artifacts")
-def test_interruption(many_photos: Path) -> None:
+def test_interruption(many_photos: Path, jobs: str) -> None:
     with subprocess.Popen(
-        [*COMMAND, "protect", ".", "--steps", "1", "-o", "out"],
+        [*COMMAND, "protect", ".", "--steps", "1", "-o", "out", "--jobs", jobs],
         cwd=many_photos,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
