@@ -26,6 +26,7 @@ from face_encryption.export.graphs import (
     recognizer_graph,
 )
 from face_encryption.export.others import other_source, other_surrogate, source
+from face_encryption.export.precision import Precision, narrow_graph, narrow_weights
 from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
 from face_encryption.training.aligned import AlignedRecognizer
@@ -85,17 +86,20 @@ def export_artifacts(
     detector: DetectorKind = "short-range",
     others: dict[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
+    precision: Precision = "fp32",
 ) -> list[Check]:
     """Write a folder of validated graphs; `report` is told what is being made.
 
     `steps` are the numbers of unrolled steps, None for the usual ones. `others` are recognizers whose gradients join
-    ours in the cloak; without them there is no `attack-cloak-K.onnx`. The graphs appear in `out` together, after all of
-    them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch. Raises
+    ours in the cloak; without them there is no `attack-cloak-K.onnx`. `precision` is that of our own stored weights;
+    graphs of rounded weights are compared with PyTorch on the same weights. The graphs appear in `out` together, after
+    all of them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch. Raises
     `CheckpointError`, `DetectorFileError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
     surrogate = fold(model, description)
-    shared = describe(description, checkpoint)
+    stored = narrow_weights(model, surrogate, precision)
+    shared = describe(description, checkpoint) | {"precision": precision}
     weights = WeightsFile(WEIGHTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
@@ -104,6 +108,7 @@ def export_artifacts(
         def save(file: str, kind: str, graph: ir.Model, extra: dict[str, str]) -> None:
             model = ir.serde.serialize_model(graph)
             _label(model, kind, shared | extra)
+            narrow_graph(model, stored)
             weights.move(model)
             onnx.save_model(model, folder / file)
 
@@ -135,7 +140,7 @@ def export_artifacts(
         weights.write(folder)
 
         report("comparing with PyTorch")
-        validator = Validator(model, description, folder)
+        validator = Validator(model if precision == "fp32" else surrogate.model, description, folder)
         validator.detector("detector.onnx")
         validator.recognizer("recognizer.onnx")
         for objective in OBJECTIVES:

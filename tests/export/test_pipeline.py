@@ -65,13 +65,17 @@ def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest
 
 def test_command_writes_the_steps_that_were_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "artifacts"
-    result = CliRunner().invoke(export, ["--steps", "1", "2", "--out", str(out), "--detector", "full-range"])
+    result = CliRunner().invoke(
+        export, ["--steps", "1", "2", "--out", str(out), "--precision", "int8", "--detector", "full-range"]
+    )
     assert result.exit_code == 0, result.output
     assert sorted(file.name for file in out.glob("attack-label-[0-9]*")) == [
         "attack-label-1.onnx",
         "attack-label-2.onnx",
     ]
     assert metadata(out / "detector.onnx")["detector"] == "full-range"
+    assert metadata(out / "recognizer.onnx")["precision"] == "int8"
+    assert (out / "weights.bin").stat().st_size <= 9.5e6  # one copy for all graphs
 
 
 @pytest.mark.parametrize(
