@@ -107,13 +107,13 @@ def targeted_table(bench: Bench, probes: list[Probe], momentum: float) -> None:
         print(f"| {epsilon} | " + " | ".join(cells) + " |", flush=True)
 
 
-def non_targeted(bench: Bench, probes: list[Probe]) -> None:
+def non_targeted(bench: Bench, probes: list[Probe], momentum: float) -> None:
     """Print the accuracy before and after moving every probe away from its true label."""
     epsilon, step_size, steps = 4, 2, 4
     before, after = [], []
     for probe in track(probes, f"epsilon {epsilon}, K = {steps}"):
         before.append(bench.probabilities(probe.image, probe.box).argmax() == probe.label)
-        attacked = bench.attack(probe, steps, probe.label, -1, epsilon, step_size, 0)
+        attacked = bench.attack(probe, steps, probe.label, -1, epsilon, step_size, momentum)
         after.append(bench.probabilities(attacked.image, attacked.box).argmax() == probe.label)
     print(
         f"\nNon-targeted, epsilon {epsilon}, step size {step_size}, K = {steps}, {len(probes)} test photos: "
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("list", type=Path)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--sample", type=int, default=100, help="photos for the targeted table, evenly spaced (100)")
-    parser.add_argument("--momentum", type=float, default=0.0, help="of the targeted attack; 0, as in the study (0)")
+    parser.add_argument("--momentum", type=float, default=1.0, help="of the attack; 0 is the study's plain PGD (1)")
     parser.add_argument("--only", choices=["targeted", "non-targeted"])
     options = parser.parse_args()
     bench = Bench(options.artifacts)
@@ -137,7 +137,7 @@ def main() -> None:
         evenly = [photos[i * len(photos) // options.sample] for i in range(min(options.sample, len(photos)))]
         targeted_table(bench, list(bench.probes(options.data, evenly)), options.momentum)
     if options.only != "targeted":
-        non_targeted(bench, list(bench.probes(options.data, photos)))
+        non_targeted(bench, list(bench.probes(options.data, photos)), options.momentum)
 
 
 if __name__ == "__main__":

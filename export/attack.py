@@ -10,7 +10,7 @@ DI-FGSM, arXiv:1803.06978). With both at 0 it is plain PGD.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -26,8 +26,6 @@ FEATHER = 0.06
 # Over how many pixels contrast is measured, which deviation counts as busy, and what even a flat place is granted, both
 # in levels; 5.4 is where SSIM's own constant (0.03 * 255)^2 / 2 lies.
 WINDOW, BUSY, FLAT = 7, 14.0, 5.4
-# From this loss on a face has reached the target that it moves towards.
-REACHED = 1e-4
 # How far a view of diversity 1 is at most zoomed and shifted, in parts of the square's edge; every other is mirrored.
 ZOOM, SHIFT = 0.12, 0.06
 # A step draws these from the seed: zoom, two shifts, and whether to mirror.
@@ -240,9 +238,6 @@ class Attack(nn.Module):
         """
         view = square.view(self.size, draws, move.diversity)
         gradient, loss = self.gradient(view.of(square.face(perturbation)), target)
-        # At its target the gradient is rounding error, along whose sign a face would only wander off again.
-        reached = (move.direction > 0) & (loss < REACHED)
-        move = replace(move, step_size=torch.where(reached, 0.0, move.step_size))
         perturbation, velocity = self.advance(square, perturbation, velocity, view.back(gradient), move)
         return perturbation, velocity, loss
 

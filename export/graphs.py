@@ -30,6 +30,9 @@ TRANSLATIONS = GRADIENT_TRANSLATIONS | {
 }
 # Any sides but the input size, which the exporter might take for a constant.
 EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
+# An attack sees the logits so much softer than they are. At their own scale only the nearest class counts against the
+# target, at the next step it is another one, and at the target the gradient is nothing but rounding error.
+SOFTNESS = 4.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Objective:
 
 
 # Towards or away from a class that the recognizer knows: the cross-entropy.
-LABEL = Objective("label", "label", torch.tensor(0), lambda _, logits, label: F.cross_entropy(logits, label[None]))
+LABEL = Objective(
+    "label", "label", torch.tensor(0), lambda _, logits, label: F.cross_entropy(logits / SOFTNESS, label[None])
+)
 # Towards or away from any face's embedding: one minus the cosine similarity, by which recognizers compare faces.
 FEATURE = Objective(
     "feature", "reference", torch.zeros(EMBEDDING_SIZE), lambda embedding, _, reference: 1 - embedding[0] @ reference

@@ -34,17 +34,17 @@ from face_encryption.training.model import Description, load_checkpoint
 
 WEIGHTS = "weights.bin"
 MODELS = Path(str(files("face_encryption.models")))
-# A label is reached in a few steps; from then on its gradient is rounding error, and more steps only lose it again.
+# A label is reached in a few steps, and more do not bring it nearer.
 STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 20)}
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon, an effort steps of a
-# size that suits an epsilon of 8. Plain descent is the shortest way for this very recognizer; momentum and diversity
-# are for strangers, so they are the cloak's, which several recognizers make.
+# size that suits an epsilon of 8. Plain descent is the shortest way from oneself for this very recognizer, momentum the
+# shortest to a label; diversity is for strangers, so it is the cloak's, which several recognizers make.
 BUDGET = {"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 EFFORT = {"fast": {"steps": 4, "step_size": 4}, "normal": {"steps": 8, "step_size": 4}}
 THOROUGH = EFFORT | {"thorough": {"steps": 20, "step_size": 2}}
 PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0}
 DEFAULTS = {
-    LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN,
+    LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN | {"momentum": 1},
     FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN,
 }
 CLOAK_DEFAULTS = BUDGET | {"effort": THOROUGH, "momentum": 1, "diversity": 1, "perceptual": 1}
