@@ -96,7 +96,7 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed
         away = torch.from_numpy(random.random(len(picked)) < 0.5)
         goal = torch.where(away[:, None], seen[picked], seen[random.integers(0, len(cuts), len(picked))])
         # One teacher alone, or all of them: their directions differ.
-        chosen = random.integers(0, len(teachers) + 1)
+        chosen = int(random.integers(0, len(teachers) + 1))
         attackers = teachers if chosen == len(teachers) else [teachers[chosen]]
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         maps = [teacher.maps(keypoints[picked]) for teacher in teachers]
@@ -128,7 +128,7 @@ def attack(
     change = epsilon * (2 * torch.rand(faces.shape, generator=generator) - 1)
     velocity = torch.zeros_like(faces)
     maps = {teacher: teacher.maps(keypoints) for teacher in attackers}
-    parts = goal.split([teacher.dimensions for teacher in teachers], 1)
+    parts = goal.split_with_sizes([teacher.dimensions for teacher in teachers], 1)
     for _ in range(STEPS):
         view = 2 * torch.rand(len(faces), 4, generator=generator) - 1
         seen = (faces + change).clamp(0, 255).requires_grad_()

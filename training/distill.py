@@ -47,7 +47,8 @@ def turn_targets(targets: Tensor, embeddings: Tensor) -> Tensor:
     not unlearn in which directions its embedding says what.
     """
     left, _, right = torch.linalg.svd(targets[: len(embeddings)].T @ embeddings, full_matrices=False)
-    return targets @ (left @ right)
+    turned: Tensor = targets @ (left @ right)
+    return turned
 
 
 def cosine_loss(embedding: Tensor, target: Tensor) -> Tensor:
