@@ -45,6 +45,7 @@ def export(
     from rich.console import Console
     from rich.table import Table
 
+    from face_encryption.export.decoys import DecoyError
     from face_encryption.export.detector import DetectorFileError
     from face_encryption.export.pipeline import export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
@@ -66,7 +67,7 @@ def export(
             checks = export_artifacts(
                 checkpoint, out, chosen, detector, others, lambda what: status.update(what), precision
             )
-    except (CheckpointError, DetectorFileError, ParityError, RecognizerError) as error:
+    except (CheckpointError, DecoyError, DetectorFileError, ParityError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{out}: cannot write the artifacts ({error.strerror})") from None

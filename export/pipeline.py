@@ -13,6 +13,7 @@ import onnx
 import onnx_ir as ir
 
 from face_encryption.export import FORMAT_VERSION
+from face_encryption.export.decoys import DECIMALS, make_decoys
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
     FEATURE,
@@ -94,9 +95,13 @@ def export_artifacts(
     ours in the cloak; without them there is no `attack-cloak-K.onnx`. `precision` is that of our own stored weights;
     graphs of rounded weights are compared with PyTorch on the same weights. The graphs appear in `out` together, after
     all of them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch. Raises
-    `CheckpointError`, `DetectorFileError`, `RecognizerError` or `ParityError`.
+    `CheckpointError`, `DecoyError`, `DetectorFileError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
+    decoys = [
+        [round(x, DECIMALS) for x in row] for row in make_decoys(model.identities, description.thresholds).tolist()
+    ]
+    only = {LABEL: {}, FEATURE: {"decoys": json.dumps(decoys)}}
     surrogate = fold(model, description)
     stored = narrow_weights(model, surrogate, precision)
     shared = describe(description, checkpoint) | {"precision": precision}
@@ -117,16 +122,16 @@ def export_artifacts(
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
         for objective in OBJECTIVES:
-            defaults = {"defaults": json.dumps(DEFAULTS[objective])}
+            extra = {"defaults": json.dumps(DEFAULTS[objective]), **only[objective]}
             kind = f"attack-{objective.name}"
             report(f"{kind}-step.onnx")
             gradient = gradient_graph(surrogate, objective)
             step_graph = attack_step_graph(gradient, objective, description.input_size)
-            save(f"{kind}-step.onnx", f"{kind}-step", step_graph, defaults)
+            save(f"{kind}-step.onnx", f"{kind}-step", step_graph, extra)
             for count in steps or STEPS[objective]:
                 report(f"{kind}-{count}.onnx")
                 graph = attack_graph(gradient, objective, description.input_size, count)
-                save(f"{kind}-{count}.onnx", kind, graph, defaults | {"steps": str(count)})
+                save(f"{kind}-{count}.onnx", kind, graph, extra | {"steps": str(count)})
         sources = [source(surrogate)]
         if others:
             surrogates = {name: other_surrogate(recognizer) for name, recognizer in others.items()}
