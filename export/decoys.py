@@ -1,4 +1,4 @@
-"""Decoys: synthetic target identities, far from everyone known, so that moving towards one makes nobody the match."""
+"""Decoys: synthetic target identities, far from everyone known, so that whoever moves towards one moves towards nobody."""
 
 from collections.abc import Mapping
 
@@ -22,15 +22,18 @@ def make_decoys(identities: Tensor, thresholds: Mapping[str, float], count: int 
     similarity from which two faces count as one person. Every decoy is below all of them with every identity and with
     every other decoy; raises `DecoyError` where this cannot be had.
 
-    The candidates are random sums of the identities: where faces lie, there a face can be moved. Each choice is the one
-    whose largest similarity to the identities and to the decoys before it is the smallest.
+    The candidates are random, mostly along the directions in which identities differ most: where faces differ, there a
+    face can be moved. Each choice is the one whose largest similarity to the identities and to the decoys before it is
+    the smallest.
     """
     if not thresholds:
         raise DecoyError("the checkpoint has no thresholds to keep decoys below; train with --test or --pairs")
     limit = min(thresholds.values())
     known = F.normalize(identities.detach())
+    spread = known - known.mean(0)
     noise = torch.randn(CANDIDATES, len(known), generator=torch.Generator().manual_seed(SEED))
-    candidates = F.normalize(noise @ known).round(decimals=DECIMALS)
+    # Their variance along a principal direction is the third power of the identities'.
+    candidates = F.normalize(noise @ spread @ (spread.T @ spread)).round(decimals=DECIMALS)
     nearest = (candidates @ known.T).amax(1)
     chosen = []
     for number in range(count):
