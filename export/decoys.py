@@ -27,7 +27,7 @@ def make_decoys(identities: Tensor, thresholds: Mapping[str, float], count: int 
     the smallest.
     """
     if not thresholds:
-        raise DecoyError("the checkpoint has no thresholds to keep decoys below; train with --test or --pairs")
+        raise DecoyError("the checkpoint has no thresholds to keep decoys below; train with --pairs")
     limit = min(thresholds.values())
     known = F.normalize(identities.detach())
     spread = known - known.mean(0)
