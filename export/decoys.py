@@ -1,4 +1,4 @@
-"""Decoys: synthetic target identities, far from everyone known, so that whoever moves towards one moves towards nobody."""
+"""Decoys: synthetic target identities, far from everyone known, so that nobody real is the target."""
 
 from collections.abc import Mapping
 
