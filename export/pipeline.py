@@ -13,11 +13,13 @@ import onnx
 import onnx_ir as ir
 
 from face_encryption.export import FORMAT_VERSION
+from face_encryption.export.decoys import DECIMALS, DecoyError, make_decoys
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
     FEATURE,
     LABEL,
     OBJECTIVES,
+    Objective,
     attack_graph,
     attack_step_graph,
     cloak_graph,
@@ -97,6 +99,12 @@ def export_artifacts(
     `CheckpointError`, `DetectorFileError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
+    try:
+        decoys = make_decoys(model.identities, description.thresholds).tolist()
+    except DecoyError:  # nothing else needs them
+        decoys = []
+    rounded = [[round(x, DECIMALS) for x in row] for row in decoys]
+    only: dict[Objective, dict[str, str]] = {LABEL: {}, FEATURE: {"decoys": json.dumps(rounded)}}
     surrogate = fold(model, description)
     stored = narrow_weights(model, surrogate, precision)
     shared = describe(description, checkpoint) | {"precision": precision}
@@ -117,16 +125,16 @@ def export_artifacts(
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
         for objective in OBJECTIVES:
-            defaults = {"defaults": json.dumps(DEFAULTS[objective])}
+            extra = {"defaults": json.dumps(DEFAULTS[objective]), **only[objective]}
             kind = f"attack-{objective.name}"
             report(f"{kind}-step.onnx")
             gradient = gradient_graph(surrogate, objective)
             step_graph = attack_step_graph(gradient, objective, description.input_size)
-            save(f"{kind}-step.onnx", f"{kind}-step", step_graph, defaults)
+            save(f"{kind}-step.onnx", f"{kind}-step", step_graph, extra)
             for count in steps or STEPS[objective]:
                 report(f"{kind}-{count}.onnx")
                 graph = attack_graph(gradient, objective, description.input_size, count)
-                save(f"{kind}-{count}.onnx", kind, graph, defaults | {"steps": str(count)})
+                save(f"{kind}-{count}.onnx", kind, graph, extra | {"steps": str(count)})
         sources = [source(surrogate)]
         if others:
             surrogates = {name: other_surrogate(recognizer) for name, recognizer in others.items()}

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from .errors import ArtifactsError, SettingError
 from .settings import Defaults
@@ -222,6 +224,14 @@ def names(text: str) -> list[str]:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not classes:
         raise ValueError("not a list of names")
     return classes
+
+
+def embeddings(text: str) -> NDArray[np.float32]:
+    """Convert the metadata `decoys`: float32 [N, 512], each of unit norm; N is 0 where the export could make none."""
+    rows = np.array(json.loads(text), np.float32)
+    if rows.ndim != 2 and rows.size:
+        raise ValueError("not a list of embeddings")
+    return rows
 
 
 def _read_metadata(path: Path) -> dict[str, str]:

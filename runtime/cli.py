@@ -7,7 +7,7 @@ import json
 import os
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -105,6 +105,15 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
         raise click.BadParameter(f'{value!r} is neither "all" nor numbers such as "1,3"') from None
 
 
+def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "any":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f'{value!r} is neither "any" nor a number; photos go before a bare --decoy') from None
+
+
 @main.command()
 @_inputs
 @click.option(
@@ -119,6 +128,14 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--diversity", type=float, help="How much the views of a face differ between steps, 0 to 2.")
 @click.option("--perceptual", type=float, help="How far the budget shrinks on smooth skin and the like, 0 to 1.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
+@click.option(
+    "--decoy",
+    callback=_decoy_number,
+    is_flag=False,
+    flag_value="any",
+    metavar="[NUMBER]",
+    help="Move each face towards a decoy, an identity of nobody.  [NUMBER: by --seed and the face's number]",
+)
 @click.option("--away", is_flag=True, help="Move the face away from the identity that is seen in it (non-targeted).")
 @click.option(
     "--consent", is_flag=True, help="The person of --label consents to becoming the match; recorded in the JSON."
@@ -136,6 +153,7 @@ def protect(
     inputs: tuple[str, ...],
     out: str | None,
     label: str | None,
+    decoy: int | Literal["any"] | None,
     away: bool,
     consent: bool,
     jobs: int,
@@ -146,11 +164,11 @@ def protect(
 ) -> None:
     """Write a protected copy, NAME_protected.EXT, of each photo.
 
-    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label
-    or --away each face is cloaked: moved away from itself, whoever it shows.
+    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label,
+    --decoy or --away each face is cloaked: moved away from itself, whoever it shows.
     """
-    if label is not None and away:
-        raise click.UsageError("--label and --away exclude each other.")
+    if sum((label is not None, decoy is not None, away)) > 1:
+        raise click.UsageError("--label, --decoy and --away exclude each other.")
     if consent and label is None:
         raise click.UsageError("--consent says that the person of --label consents; give --label.")
     if label is not None and not consent:
@@ -160,7 +178,7 @@ def protect(
     from .report import protected_json, result_line
     from .settings import Settings
 
-    settings = Settings(label=label, away=away, **choices)
+    settings = Settings(label=label, decoy=decoy, away=away, **choices)
     if jobs > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
     protector = Protector(artifacts, threads)
@@ -175,7 +193,7 @@ def protect(
         facts = {
             "output": str(target.path),
             "label": label,
-            "attack": "label" if label else "away" if away else "cloak",
+            "attack": "label" if label else "decoy" if decoy else "away" if away else "cloak",
             "consent": True if label else None,
             "seed": settings.seed,
         }

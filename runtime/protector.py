@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts import Artifacts, AttackKind, Graph, names, threshold_at
+from .artifacts import Artifacts, AttackKind, Graph, embeddings, names, threshold_at
 from .errors import NoFaceError, SettingError
 from .faces import Face, detect, overlap, square_around
 from .photo import Photo, grey, read_photo, read_squares
@@ -54,6 +54,8 @@ class FaceResult:
         after: the recogniser on the protected face.
         similarity: of the protected probe to the original face as gallery, -1 to 1.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
+        decoy: the number of the decoy that the face was moved towards, from 1; None for none.
+        decoy_similarity: of the protected face to that decoy.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
         psnr: of the face's square, in dB; infinite when nothing changed.
         seconds: the time that recognising and attacking it took.
@@ -65,6 +67,8 @@ class FaceResult:
     after: Recognition
     similarity: float
     threshold: float
+    decoy: int | None
+    decoy_similarity: float | None
     change: int
     psnr: float
     seconds: float
@@ -108,23 +112,35 @@ class _Attack:
     graph: Graph
     plan: Plan
     kind: AttackKind
-    target: int | None
+    label: int | None
+    # By number those to choose from; none where no decoy is the target.
+    decoys: dict[int, NDArray[np.float32]]
+
+    def decoy(self, seed: int) -> int | None:
+        """Return the number of the decoy that a face of this seed moves towards, another for the next seed."""
+        return list(self.decoys)[seed % len(self.decoys)] if self.decoys else None
 
     def __call__(
         self, square: NDArray[np.uint8], keypoints: NDArray[np.float32], before: Recognition, seed: int
     ) -> NDArray[np.uint8]:
-        """Return the protected square; it moves away from what `before` says unless there is a target.
+        """Return the protected square; it moves away from what `before` says unless there is a label or decoy.
 
         `keypoints` f32 [6, 2] are in pixels of the square.
         """
         comparison: dict[str, Any]
-        direction = np.array(-1 if self.target is None else 1, np.float32)
+        decoy = self.decoy(seed)
+        direction = np.array(-1 if self.label is None and decoy is None else 1, np.float32)
         if self.kind == "cloak":
             comparison = {"keypoints": keypoints}
         elif self.kind == "feature":
-            comparison = {"reference": before.embedding, "direction": direction}
+            reference = before.embedding
+            if decoy is not None:
+                # Also away from the face: towards the decoy alone, most faces stay a match of themselves.
+                reference = self.decoys[decoy] - reference
+                reference /= np.linalg.norm(reference)
+            comparison = {"reference": reference, "direction": direction}
         else:
-            label = int(np.argmax(before.probabilities)) if self.target is None else self.target
+            label = int(np.argmax(before.probabilities)) if self.label is None else self.label
             comparison = {"label": np.array(label, np.int64), "direction": direction}
         (protected,) = self.graph.run(
             ["protected"],
@@ -187,8 +203,8 @@ class Protector:
         """Load what the settings need, so that a mistake in them shows before the first photo.
 
         Raises:
-            SettingError: the label is unknown, or no attack of so many steps was exported.
-            ArtifactsError: a graph cannot be loaded.
+            SettingError: the label or decoy is unknown, or no attack of so many steps was exported.
+            ArtifactsError: a graph cannot be loaded, or its metadata lack the decoys.
         """
         self._attack(settings)
         self.artifacts.detector.load()
@@ -203,7 +219,7 @@ class Protector:
         Raises:
             PhotoError: the photo cannot be read.
             NoFaceError: there is no face in it.
-            SettingError: a setting names a label, a face or a number of steps that does not exist.
+            SettingError: a setting names a label, a decoy, a face or a number of steps that does not exist.
             ArtifactsError: the artifacts are missing, damaged or do not belong together.
         """
         settings = settings or Settings()
@@ -220,28 +236,43 @@ class Protector:
             before = self.recognise(part.original)
             square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
             keypoints = (part.face.keypoints - part.corner).astype(np.float32)
-            protected = attack(square, keypoints, before, settings.seed + part.number - 1)
+            seed = settings.seed + part.number - 1
+            protected = attack(square, keypoints, before, seed)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             photo.paste(_limited(protected, part.original, attack.plan.epsilon), part.corner)
-            done.append((before, time.perf_counter() - start))
+            done.append((before, attack.decoy(seed), time.perf_counter() - start))
         encoded, notes = photo.encode(), photo.notes
         del photo  # so that no two pictures are in memory at once
 
         saved = read_squares(encoded, [(part.corner, len(part.original)) for part in parts])
         results = []
-        for part, (before, seconds), square in zip(parts, done, saved, strict=True):
+        for part, (before, decoy, seconds), square in zip(parts, done, saved, strict=True):
             after = self.recognise(square)
             similarity = float(before.embedding @ after.embedding)
             change, psnr = _difference(part.original[part.inside], square[part.inside])
             results.append(
-                FaceResult(part.number, part.face, before, after, similarity, threshold, change, psnr, seconds)
+                FaceResult(
+                    part.number,
+                    part.face,
+                    before,
+                    after,
+                    similarity,
+                    threshold,
+                    decoy,
+                    None if decoy is None else float(attack.decoys[decoy] @ after.embedding),
+                    change,
+                    psnr,
+                    seconds,
+                )
             )
         return ProtectedPhoto(encoded, tuple(results), attack.plan, notes)
 
     def _kind(self, settings: Settings) -> AttackKind:
         if settings.label is not None or settings.away:
             return "label"
+        if settings.decoy is not None:
+            return "feature"
         return "cloak" if self.artifacts.steps("cloak") else "feature"
 
     def plan(self, settings: Settings) -> Plan:
@@ -257,16 +288,24 @@ class Protector:
         kind = self._kind(settings)
         plan = self.plan(settings)
         graph = self.artifacts.attack(kind, plan.steps)
-        target = None
+        label, decoys = None, {}
         if settings.label is not None:
             if settings.label not in self.classes:
                 close = difflib.get_close_matches(settings.label, self.classes, 1)
                 hint = f'did you mean "{close[0]}"?' if close else "`face-encryption inspect --json` lists the labels"
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
-            target = self.classes.index(settings.label)
+            label = self.classes.index(settings.label)
+        if settings.decoy is not None:
+            decoys = dict(enumerate(graph.value("decoys", embeddings), 1))
+            if not decoys:
+                raise SettingError("these artifacts have no decoys; their recogniser knows too few identities")
+        if isinstance(settings.decoy, int):
+            if settings.decoy not in decoys:
+                raise SettingError(f"there is no decoy {settings.decoy}; the artifacts have {len(decoys)}")
+            decoys = {settings.decoy: decoys[settings.decoy]}
         for needed in (self.artifacts.recognizer, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
-        return _Attack(graph, plan, kind, target)
+        return _Attack(graph, plan, kind, label, decoys)
 
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:

@@ -35,6 +35,8 @@ def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
                 "matched": result.matched,
                 "similarity": result.similarity,
                 "threshold": result.threshold,
+                "decoy": result.decoy,
+                "decoy_similarity": result.decoy_similarity,
                 "before": {"name": result.before.name, "probability": result.before.probability},
                 "after": {"name": result.after.name, "probability": result.after.probability},
                 "change": result.change,

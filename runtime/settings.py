@@ -26,6 +26,8 @@ class Settings:
         diversity: how much the views of the face differ from step to step, from 0 on.
         perceptual: how far the budget shrinks where a change shows, as on smooth skin: 0 not at all, 1 fully.
         label: the identity to move towards (targeted); None for nobody.
+        decoy: the number, from 1, of the artifacts' decoy to move towards, or "any", where the seed and the number of
+            the face decide which; None for none.
         away: move away from the identity that the recogniser sees (non-targeted) instead of from the face itself, which
             is the default and needs no identity (a cloak).
         seed: of the random start; the n-th face of a photo takes seed + n - 1.
@@ -45,6 +47,7 @@ class Settings:
     diversity: float | None = None
     perceptual: float | None = None
     label: str | None = None
+    decoy: int | Literal["any"] | None = None
     away: bool = False
     seed: int = 0
     faces: tuple[int, ...] | None = None
@@ -52,8 +55,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.label is not None and self.away:
-            raise SettingError("a face moves towards a label or away from its own, not both")
+        if sum((self.label is not None, self.decoy is not None, self.away)) > 1:
+            raise SettingError(
+                "a face moves towards a label, towards a decoy or away from its own identity: choose one"
+            )
+        if self.decoy not in (None, "any") and int(self.decoy) < 1:
+            raise SettingError("decoys are numbered from 1")
         if self.epsilon is not None and not 0 < self.epsilon <= 255:  # also refuses NaN
             raise SettingError(f"epsilon is {self.epsilon:g}; it is in pixel levels, above 0 and at most 255")
         if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):

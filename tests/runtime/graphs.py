@@ -10,6 +10,7 @@ ATTACK = {
     "format_version": "2",
     "steps": "2",
     "checkpoint_sha256": "abc",
+    "decoys": "[[0.6, 0.8], [0.8, -0.6]]",
     "defaults": '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
     ' "perceptual": 1, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
 }

@@ -86,6 +86,7 @@ def test_protect_as_json(run: Run, photo_file: Path) -> None:
     assert (facts["epsilon"], facts["step_size"], facts["steps"], facts["seed"]) == (6, 3, 1, 3)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("cloak", None, None)
     (face,) = facts["faces"]
+    assert (face["decoy"], face["decoy_similarity"]) == (None, None)
     assert face["number"] == 1
     assert face["matched"] == (face["similarity"] >= face["threshold"])
     assert face["change"] <= 6
@@ -110,6 +111,18 @@ def test_away(run: Run) -> None:
     assert result.exit_code == 0
     facts = json.loads(result.stdout)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("away", None, None)
+
+
+@pytest.mark.parametrize(("options", "number"), [(["--decoy", 3], 3), (["--decoy", "--seed", 4], 5)])
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_decoy(run: Run, options: list[object], number: int) -> None:
+    result = run("protect", "photo.png", "--steps", 4, *options, "--json")
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert (facts["attack"], facts["label"], facts["consent"]) == ("decoy", None, None)
+    (face,) = facts["faces"]
+    assert face["decoy"] == number
+    assert face["decoy_similarity"] > face["similarity"]
 
 
 @pytest.mark.parametrize("name", BAD_PHOTOS)
@@ -229,6 +242,8 @@ def test_full_disk(photo_file: Path) -> None:
         (["--steps", "5"], "no attack of 5 steps"),
         (["--seed=-1"], "seed is -1"),
         (["--faces", "0"], "numbered from 1"),
+        (["--decoy", "0"], "decoys are numbered from 1"),
+        (["--decoy", "3"], "there is no decoy 3; the artifacts have 2"),
         (["--label", "Nobody", "--consent"], 'no label "Nobody"'),
     ],
 )
@@ -247,6 +262,9 @@ def test_face_number_that_does_not_exist(run: Run) -> None:
     ("options", "word"),
     [
         (["--label", "Ada", "--away"], "exclude each other"),
+        (["--decoy", "any", "--label", "Ada"], "exclude each other"),
+        (["--decoy", "--away"], "exclude each other"),
+        (["--decoy", "photo.png"], "photos go before a bare --decoy"),
         (["--consent"], "give --label"),
         (["--faces", "left"], "neither"),
         (["--strength", "huge"], "huge"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from face_encryption.runtime import ArtifactsError, Face, NoFaceError, Protector, SettingError, Settings
+from face_encryption.runtime.artifacts import embeddings
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.photo import read_photo
 
@@ -109,6 +110,24 @@ def test_targeted(protector: Protector, photo: bytes) -> None:
     assert result.after.name == label
 
 
+def test_towards_a_decoy(protector: Protector, photo: bytes) -> None:
+    result = protector.protect(photo, Settings(decoy=2)).faces[0]
+    decoy = protector.artifacts.attack("feature", 8).value("decoys", embeddings)[1]
+    assert result.decoy == 2
+    assert result.decoy_similarity is not None
+    assert result.decoy_similarity == pytest.approx(float(decoy @ result.after.embedding), abs=1e-5)
+    # Not every face becomes a match of its decoy: it also moves away from itself.
+    assert result.decoy_similarity > float(decoy @ result.before.embedding) + 0.15
+    assert not result.matched
+
+
+def test_two_faces_become_different_decoys(protector: Protector, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    _faces_at(monkeypatch, protector, (178, 83, 273, 178), (400, 400, 460, 460))
+    for seed in (0, 7):
+        first, second = protector.protect(photo, Settings(steps=1, decoy="any", seed=seed)).faces
+        assert first.decoy != second.decoy
+
+
 def test_grey_photo_stays_grey(protector: Protector, astronaut: Pixels) -> None:
     picture = Image.fromarray(astronaut).convert("L")
     for image in (picture, picture.convert("RGB")):
@@ -186,9 +205,12 @@ def test_no_face(protector: Protector) -> None:
         protector.protect(encoded(Image.new("RGB", (100, 100), "blue"), "PNG"))
 
 
-def test_towards_and_away_exclude_each_other() -> None:
-    with pytest.raises(SettingError, match="not both"):
-        Settings(label="Ada", away=True)
+@pytest.mark.parametrize(
+    "setting", [{"label": "Ada", "away": True}, {"label": "Ada", "decoy": 1}, {"decoy": "any", "away": True}]
+)
+def test_targets_exclude_each_other(setting: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="choose one"):
+        Settings(**setting)
 
 
 @pytest.mark.parametrize(("label", "hint"), [("Grac", 'did you mean "Grace"'), ("Zoltan", "inspect --json")])
@@ -200,6 +222,20 @@ def test_unknown_label(tmp_path: Path, label: str, hint: str) -> None:
 def test_steps_that_were_not_exported(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"no attack of 5 steps in .*: 2$"):
         Protector(artifacts_folder(tmp_path)).check(Settings(steps=5))
+
+
+def test_folder_without_decoys_cloaks_and_names_what_it_lacks(tmp_path: Path) -> None:
+    attack = {name: value for name, value in ATTACK.items() if name != "decoys"}
+    protector = Protector(artifacts_folder(tmp_path, attack=attack))
+    assert protector.plan(Settings()).steps == 2
+    with pytest.raises(ArtifactsError, match=r"attack-feature-2\.onnx: the metadata lacks face_encryption\.decoys"):
+        protector.check(Settings(decoy="any"))
+
+
+@pytest.mark.parametrize("text", ["[]", "[0.6, 0.8]", "[[0.6, 0.8], [1]]", "{}", "none"])
+def test_unreadable_decoys(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ArtifactsError, match=r"the metadata face_encryption\.decoys cannot be read"):
+        Protector(artifacts_folder(tmp_path, attack=ATTACK | {"decoys": text})).check(Settings(decoy="any"))
 
 
 def test_missing_key_of_the_attack_is_named(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ DEFAULTS = Defaults(
         ({"perceptual": 1.5}, "perceptual is 1.5"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**31}, "seed is 2147483648"),
+        ({"decoy": 0}, "decoys are numbered from 1"),
         ({"faces": (1, 0)}, "numbered from 1"),
     ],
 )
