@@ -36,20 +36,18 @@ class Graph:
         path: the file.
     """
 
-    def __init__(self, path: Path, threads: int | None = None, rearrange: bool = False) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         """Read the metadata of a graph.
 
         Args:
             path: an exported `.onnx` file; its external weights file is expected beside it.
             threads: how many threads one inference uses; None for one per core.
-            rearrange: copy the weights into the layout that the processor likes best, when the graph is loaded.
 
         Raises:
             ArtifactsError: the file is missing, damaged, or of another format version.
         """
         self.path = path
         self._threads = threads
-        self._rearrange = rearrange
         if not path.is_file():
             raise ArtifactsError(
                 f"{path}: no such file; run `face-encryption export`, or name its folder by --artifacts"
@@ -70,8 +68,6 @@ class Graph:
         options.intra_op_num_threads = self._threads or 0
         # Threads that wait for more of the same would take the cores from the graph that is run next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        if not self._rearrange:
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         try:
             return ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
@@ -207,7 +203,7 @@ class Artifacts:
     def _load(self, name: str, kind: str) -> Graph:
         # A ResNet-18 gains a twentieth by it, for twice the memory and up to seven times the time to load. Other
         # people's recognisers of depthwise convolutions gain up to a quarter.
-        graph = Graph(self.folder / name, self._threads, rearrange=kind == "attack-cloak")
+        graph = Graph(self.folder / name, self._threads)
         if (found := graph.text("kind")) != kind:
             raise ArtifactsError(f"{graph.path}: holds a graph of the kind {found}, not {kind}; export again")
         return graph
