@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
+import onnx
 import onnx_ir as ir
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -142,25 +144,42 @@ def gradient_graph(surrogate: Surrogate, objective: Objective) -> ir.Model:
 
 def attack_graph(gradient: ir.Model, objective: Objective, size: int, steps: int) -> ir.Model:
     """Build `attack-NAME-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
-    inputs = {"face": _example_face(), **_settings(objective), "grid": torch.zeros(EXAMPLE_GRID)}
-    model = to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"])
-    return _with_gradients(model, gradient)
+    return _with_gradients(_for_objective(_unrolled(size, steps), objective), gradient)
 
 
 def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir.Model:
     """Build `attack-NAME-step.onnx` from the exported gradient of a recognizer of input `size`."""
+    return _with_gradients(_for_objective(_one_step(size), objective), gradient)
+
+
+# Tracing takes most of an export's time, and the attacks on all objectives are the same but for one input.
+@cache
+def _unrolled(size: int, steps: int) -> onnx.ModelProto:
+    inputs = {"face": _example_face(), **_settings(FEATURE), "grid": torch.zeros(EXAMPLE_GRID)}
+    return ir.serde.serialize_model(to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"]))
+
+
+@cache
+def _one_step(size: int) -> onnx.ModelProto:
     inputs = {
         "face": _example_face(),
         "perturbation": torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3),
         "velocity": torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3),
         "iteration": torch.tensor(0),
-        **_settings(objective),
+        **_settings(FEATURE),
         "grid": torch.zeros(EXAMPLE_GRID),
     }
-    model = to_onnx(
-        AttackStep(gradient_call, size, 1), inputs, ["next_perturbation", "next_velocity", "protected", "loss"]
-    )
-    return _with_gradients(model, gradient)
+    outputs = ["next_perturbation", "next_velocity", "protected", "loss"]
+    return ir.serde.serialize_model(to_onnx(AttackStep(gradient_call, size, 1), inputs, outputs))
+
+
+def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
+    """Return a copy of an attack, exported for `FEATURE`, that takes an objective's target."""
+    model = ir.serde.deserialize_model(exported)
+    (target,) = (value for value in model.graph.inputs if value.name == FEATURE.target)
+    target.name, target.shape = objective.target, ir.Shape(objective.example.shape)
+    target.dtype = ir.DataType.INT64 if objective.example.dtype == torch.int64 else ir.DataType.FLOAT
+    return model
 
 
 def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps: int) -> ir.Model:
