@@ -170,7 +170,7 @@ def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Ob
         want = velocity.permute(1, 2, 0).numpy()
         assert np.linalg.norm(moved - want) / np.linalg.norm(want) < 1e-2
         same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
-        assert same.mean() >= 0.999
+        assert same[np.abs(want) > 1e-3 * np.abs(want).max()].mean() >= 0.999  # where the sign is not of rounding
 
 
 @pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)

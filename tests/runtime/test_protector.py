@@ -232,7 +232,13 @@ def test_folder_without_decoys_cloaks_and_names_what_it_lacks(tmp_path: Path) ->
         protector.check(Settings(decoy="any"))
 
 
-@pytest.mark.parametrize("text", ["[]", "[0.6, 0.8]", "[[0.6, 0.8], [1]]", "{}", "none"])
+def test_artifacts_without_decoys_say_so(tmp_path: Path) -> None:
+    protector = Protector(artifacts_folder(tmp_path, attack=ATTACK | {"decoys": "[]"}))
+    with pytest.raises(SettingError, match="these artifacts have no decoys"):
+        protector.check(Settings(decoy="any"))
+
+
+@pytest.mark.parametrize("text", ["[0.6, 0.8]", "[[0.6, 0.8], [1]]", "{}", "none"])
 def test_unreadable_decoys(tmp_path: Path, text: str) -> None:
     with pytest.raises(ArtifactsError, match=r"the metadata face_encryption\.decoys cannot be read"):
         Protector(artifacts_folder(tmp_path, attack=ATTACK | {"decoys": text})).check(Settings(decoy="any"))
