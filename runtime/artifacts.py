@@ -68,6 +68,9 @@ class Graph:
         options.intra_op_num_threads = self._threads or 0
         # Threads that wait for more of the same would take the cores from the graph that is run next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        if "steps" not in self.keys:
+            # A graph that runs once or twice a photo is not worth a second copy of its weights, in the blocked layout.
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         try:
             return ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
