@@ -7,7 +7,7 @@ import torch
 
 from face_encryption.training.aligned import TEMPLATE, align
 from face_encryption.training.augment import degraded, plain_view, random_view
-from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss
+from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.morph import morph
 from face_encryption.training.recipe import load_recipe
 
@@ -84,3 +84,12 @@ def test_a_morph_is_between_its_faces_and_keeps_the_firsts_background() -> None:
         shares.append((made[70:100, 60:90].mean() - 40) / 160)
         assert np.array_equal(made, morph(first, keypoints, second, elsewhere, np.random.default_rng(seed)))
     assert min(shares) < 0.4 < 0.6 < max(shares)
+
+
+def test_turned_targets_keep_their_similarities_and_lie_near_what_was_learned() -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.nn.functional.normalize(torch.randn(30, 6, generator=generator), dim=1)
+    turn = torch.linalg.qr(torch.randn(9, 9, generator=generator)).Q[:6]
+    turned = turn_targets(targets, (targets @ turn)[:20])
+    assert torch.allclose(turned @ turned.T, targets @ targets.T, atol=1e-5)
+    assert torch.allclose(turned, targets @ turn, atol=1e-4)
