@@ -204,8 +204,6 @@ class Artifacts:
         return self._attacks[kind, steps]
 
     def _load(self, name: str, kind: str) -> Graph:
-        # A ResNet-18 gains a twentieth by it, for twice the memory and up to seven times the time to load. Other
-        # people's recognisers of depthwise convolutions gain up to a quarter.
         graph = Graph(self.folder / name, self._threads)
         if (found := graph.text("kind")) != kind:
             raise ArtifactsError(f"{graph.path}: holds a graph of the kind {found}, not {kind}; export again")

@@ -228,7 +228,7 @@ class Trainer:
             known = (self.labels >= 0).nonzero()[:, 0]
             return known[torch.randperm(len(known), generator=generator)]
         every = [torch.arange(self.photos)]
-        for begin, end in pairwise([*self.first[self.first >= self.photos].tolist()]):
+        for begin, end in pairwise(self.first[self.first >= self.photos].tolist()):
             every.append(begin + torch.randperm(end - begin, generator=generator)[: self.photos])
         joined = torch.cat(every)
         return joined[torch.randperm(len(joined), generator=generator)]
