@@ -26,6 +26,19 @@ A_STEP_COUNT = click.IntRange(1, 50)
     help="Of the stored weights: fp16 halves the file without loss, int8 makes it a fifth and rounds. Same speed.",
 )
 @click.option(
+    "--arithmetic",
+    type=click.Choice(["fp32", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="Of the attacks' gradients: int8 is faster and rounds. The cloak of several recognisers stays fp32.",
+)
+@click.option(
+    "--calibrate",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Photos of faces, on which --arithmetic int8 measures a checkpoint. The shipped one has been measured.",
+)
+@click.option(
     "--surrogates",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Recognisers of others that join the cloak: an ONNX file, or a TOML of several.",
@@ -38,6 +51,8 @@ def export(
     out: Path,
     detector: Literal["short-range", "full-range"],
     precision: Literal["fp32", "fp16", "int8"],
+    arithmetic: Literal["fp32", "int8"],
+    calibrate: Path | None,
     surrogates: Path | None,
     detector_only: bool,
 ) -> None:
@@ -46,6 +61,7 @@ def export(
     from rich.table import Table
 
     from face_encryption.export.detector import DetectorFileError
+    from face_encryption.export.integer import RangesError
     from face_encryption.export.pipeline import export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
     from face_encryption.training.aligned import RecognizerError, read_recognizers
@@ -53,6 +69,8 @@ def export(
 
     if more_steps and not steps:
         raise click.UsageError(f"Got unexpected extra argument ({more_steps[0]})")
+    if calibrate and arithmetic != "int8":
+        raise click.UsageError("--calibrate needs --arithmetic int8")
     console = Console()
     start = time.perf_counter()
     try:
@@ -64,9 +82,17 @@ def export(
         with console.status("export") as status:
             others = read_recognizers(surrogates) if surrogates else None
             checks = export_artifacts(
-                checkpoint, out, chosen, detector, others, lambda what: status.update(what), precision
+                checkpoint,
+                out,
+                chosen,
+                detector,
+                others,
+                lambda what: status.update(what),
+                precision,
+                arithmetic,
+                calibrate,
             )
-    except (CheckpointError, DetectorFileError, ParityError, RecognizerError) as error:
+    except (CheckpointError, DetectorFileError, ParityError, RangesError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{out}: cannot write the artifacts ({error.strerror})") from None

@@ -49,7 +49,10 @@ def fold_batch_norm(model: nn.Module) -> fx.GraphModule:
 
 
 def trace_gradient(
-    loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], image: Tensor, target: Tensor
+    loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    image: Tensor,
+    target: Tensor,
+    rules: Sequence[rewrite.Rule] = rewrite.RULES,
 ) -> fx.GraphModule:
     """Trace `(image, target) -> (gradient of the loss by the image, loss, aside)` into a flat graph of aten ops.
 
@@ -66,7 +69,7 @@ def trace_gradient(
         if node.target == aten.detach.default:
             node.replace_all_uses_with(node.args[0])
             traced.graph.erase_node(node)
-    rewrite.rewrite(traced)
+    rewrite.rewrite(traced, rules)
     return traced
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -22,10 +23,12 @@ from face_encryption.export.gradient_call import (
     translate_gradient_call,
 )
 from face_encryption.export.noise import translate_random_start
+from face_encryption.export.rewrite import RULES, Rule
 from face_encryption.training.model import EMBEDDING_SIZE, Description
 
 OPSET = 18
-TRANSLATIONS = GRADIENT_TRANSLATIONS | {
+Translations = dict[Callable[..., Any], Callable[..., Any]]
+TRANSLATIONS: Translations = GRADIENT_TRANSLATIONS | {
     torch.ops.face_encryption.embedding_gradient.default: translate_embedding_gradient_call,
     torch.ops.face_encryption.gradient.default: translate_gradient_call,
     torch.ops.face_encryption.random_start.default: translate_random_start,
@@ -134,12 +137,18 @@ def recognizer_graph(surrogate: Surrogate) -> ir.Model:
     return to_onnx(FaceRecognizer(surrogate), {"face": _example_face()}, ["embedding", "probabilities"])
 
 
-def gradient_graph(surrogate: Surrogate, objective: Objective) -> ir.Model:
+def gradient_graph(
+    surrogate: Surrogate,
+    objective: Objective,
+    rules: Sequence[Rule] = RULES,
+    translations: Translations = TRANSLATIONS,
+) -> ir.Model:
     """Export `image` f32 [1, 3, N, N] and the target -> `gradient` like the image, `loss` and `embedding`."""
     image = torch.zeros(1, 3, surrogate.size, surrogate.size)
     target = objective.example if objective is LABEL else torch.zeros_like(surrogate(image)[0][0])
-    traced = trace_gradient(surrogate.loss(objective), image, target)
-    return to_onnx(traced, {"image": image, objective.target: target}, ["gradient", "loss", "embedding"])
+    traced = trace_gradient(surrogate.loss(objective), image, target, rules)
+    inputs = {"image": image, objective.target: target}
+    return to_onnx(traced, inputs, ["gradient", "loss", "embedding"], translations)
 
 
 def attack_graph(gradient: ir.Model, objective: Objective, size: int, steps: int) -> ir.Model:
@@ -211,7 +220,9 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
     }
 
 
-def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> ir.Model:
+def to_onnx(
+    module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], translations: Translations = TRANSLATIONS
+) -> ir.Model:
     """Export a module whose three-dimensional inputs are squares of any side S, or of a grid's side G.
 
     Those of the grid are as large as the example `EXAMPLE_GRID`, the length of the input `grid`.
@@ -230,7 +241,7 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
         verbose=False,
         optimize=False,
         opset_version=OPSET,
-        custom_translation_table=TRANSLATIONS,
+        custom_translation_table=translations,
         input_names=list(inputs),
         output_names=outputs,
     )

@@ -13,6 +13,7 @@ import onnx
 import onnx_ir as ir
 
 from face_encryption.export import FORMAT_VERSION
+from face_encryption.export.calibration import calibrate, faces_of, read_ranges, write_ranges
 from face_encryption.export.decoys import DECIMALS, DecoyError, make_decoys
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
@@ -27,14 +28,17 @@ from face_encryption.export.graphs import (
     gradient_graph,
     recognizer_graph,
 )
+from face_encryption.export.integer import Arithmetic, float_gradient, integer_gradient
 from face_encryption.export.others import other_source, other_surrogate, source
 from face_encryption.export.precision import Precision, narrow_graph, narrow_weights
 from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
 from face_encryption.training.aligned import AlignedRecognizer
+from face_encryption.training.faces import open_detector
 from face_encryption.training.model import Description, load_checkpoint
 
-WEIGHTS = "weights.bin"
+WEIGHTS, RANGES = "weights.bin", "ranges.json"
+OTHERS = ("detector.onnx", "recognizer.onnx", WEIGHTS, RANGES)
 MODELS = Path(str(files("face_encryption.models")))
 # A label is reached in a few steps, and more do not bring it nearer.
 STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 20)}
@@ -89,14 +93,18 @@ def export_artifacts(
     others: dict[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
     precision: Precision = "fp32",
+    arithmetic: Arithmetic = "fp32",
+    photos: Path | None = None,
 ) -> list[Check]:
     """Write a folder of validated graphs; `report` is told what is being made.
 
     `steps` are the numbers of unrolled steps, None for the usual ones. `others` are recognizers whose gradients join
     ours in the cloak; without them there is no `attack-cloak-K.onnx`. `precision` is that of our own stored weights;
-    graphs of rounded weights are compared with PyTorch on the same weights. The graphs appear in `out` together, after
-    all of them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch. Raises
-    `CheckpointError`, `DetectorFileError`, `RecognizerError` or `ParityError`.
+    graphs of rounded weights are compared with PyTorch on the same weights. `arithmetic` is that of the convolutions of
+    the attacks on our own recognizer; int8 takes the ranges beside the checkpoint, as they are beside the shipped one,
+    or measures them on the faces in a folder of `photos` and writes them to `out`. The graphs appear in `out` together,
+    after all of them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch.
+    Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
     try:
@@ -107,7 +115,10 @@ def export_artifacts(
     only: dict[Objective, dict[str, str]] = {LABEL: {}, FEATURE: {"decoys": json.dumps(rounded)}}
     surrogate = fold(model, description)
     stored = narrow_weights(model, surrogate, precision)
-    shared = describe(description, checkpoint) | {"precision": precision}
+    shared = describe(description, checkpoint) | {"precision": precision, "arithmetic": arithmetic}
+    digest = shared["checkpoint_sha256"]
+    integer = arithmetic == "int8"
+    ranges = read_ranges(checkpoint.with_name(RANGES), digest) if integer and not photos else {}
     weights = WeightsFile(WEIGHTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
@@ -122,13 +133,22 @@ def export_artifacts(
 
         report("detector.onnx")
         export_detector(folder, detector)
+        floats = {each.name: float_gradient(surrogate, each) for each in OBJECTIVES} if integer else {}
+        if integer and photos:
+            report("calibrating")
+            faces = faces_of(photos, open_detector(folder / "detector.onnx"), description.crop_margin)
+            ranges = {each.name: calibrate(floats[each.name], surrogate, each, faces) for each in OBJECTIVES}
+            write_ranges(folder / RANGES, digest, ranges)
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
         for objective in OBJECTIVES:
             extra = {"defaults": json.dumps(DEFAULTS[objective]), **only[objective]}
             kind = f"attack-{objective.name}"
             report(f"{kind}-step.onnx")
-            gradient = gradient_graph(surrogate, objective)
+            if integer:
+                gradient = integer_gradient(floats[objective.name], ranges[objective.name])
+            else:
+                gradient = gradient_graph(surrogate, objective)
             step_graph = attack_step_graph(gradient, objective, description.input_size)
             save(f"{kind}-step.onnx", f"{kind}-step", step_graph, extra)
             for count in steps or STEPS[objective]:
@@ -148,7 +168,7 @@ def export_artifacts(
         weights.write(folder)
 
         report("comparing with PyTorch")
-        validator = Validator(model if precision == "fp32" else surrogate.model, description, folder)
+        validator = Validator(model if precision == "fp32" else surrogate.model, description, folder, arithmetic)
         validator.detector("detector.onnx")
         validator.recognizer("recognizer.onnx")
         for objective in OBJECTIVES:
@@ -166,7 +186,7 @@ def export_artifacts(
 def _replace(folder: Path, out: Path) -> None:
     """Move the new graphs in place of the old ones, and leave other files of the folder alone."""
     out.mkdir(exist_ok=True)
-    for old in [*out.glob("attack-*.onnx"), out / "recognizer.onnx", out / "detector.onnx", out / WEIGHTS]:
+    for old in [*out.glob("attack-*.onnx"), *(out / name for name in OTHERS)]:
         old.unlink(missing_ok=True)
     for file in folder.iterdir():
         shutil.move(file, out / file.name)

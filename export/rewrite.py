@@ -18,6 +18,8 @@ from torch import Tensor, fx
 
 aten = torch.ops.aten
 
+Rule = Callable[[fx.Graph], None]
+
 # The slope of a hard sigmoid that tells zero from all that a network computes.
 STEEP = 2.0**100
 # Fewer channels fill no vector of a convolution's kernel; transposed they are one large matrix product.
@@ -65,9 +67,9 @@ def _(grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: l
     return grads[0].new_empty([1, weights[0].shape[1], *size])
 
 
-def rewrite(traced: fx.GraphModule) -> None:
-    """Apply all rules to a traced gradient, in place."""
-    for rule in RULES:
+def rewrite(traced: fx.GraphModule, rules: Sequence[Rule]) -> None:
+    """Apply rules to a traced gradient, in place."""
+    for rule in rules:
         rule(traced.graph)
     traced.graph.eliminate_dead_code()
     traced.recompile()
@@ -157,7 +159,7 @@ def _taps(side: int, passed: int, kernel: int, stride: int, padding: int) -> lis
     return found
 
 
-RULES: tuple[Callable[[fx.Graph], None], ...] = (mask_before_unpooling, join_strided)
+RULES: tuple[Rule, ...] = (mask_before_unpooling, join_strided)
 
 
 def positive(image: Any) -> Any:
@@ -235,7 +237,7 @@ def _max_pool_gradient(
     return _interleave(places, stride, image.shape[2:])
 
 
-def _strided_gradient(
+def interleaved_gradient(
     grads: Sequence[Any], weights: Sequence[Any], paddings: Sequence[int], stride: Sequence[int], size: Sequence[int]
 ) -> Any:
     """Translate: pixels of one place in the stride's square meet the same weights, so each place is a convolution."""
@@ -264,8 +266,15 @@ def _strided_gradient(
     for place in itertools.product(*(range(step) for step in stride)):
         if place not in places:
             places[place] = op.Expand(op.Constant(value_float=0.0), op.Constant(value_ints=empty))
-    # The convolution that changes nothing brings the map back into the blocked layout.
-    return each_channel(_interleave(places, stride, size), channels, [[1.0]])
+    return _interleave(places, stride, size)
+
+
+def _strided_gradient(
+    grads: Sequence[Any], weights: Sequence[Any], paddings: Sequence[int], stride: Sequence[int], size: Sequence[int]
+) -> Any:
+    """Translate, and bring the map back into the blocked layout by a convolution that changes nothing."""
+    whole = interleaved_gradient(grads, weights, paddings, stride, size)
+    return each_channel(whole, weights[0].shape[1], [[1.0]])
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {

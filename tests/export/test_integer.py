@@ -1,0 +1,207 @@
+"""Gradients in integers: close to those in float, and nearly all of their work in integers."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+import pytest
+import torch
+from click.testing import CliRunner
+from onnx import shape_inference
+from PIL import Image
+from torch import nn
+
+from face_encryption.export.calibration import HEADROOM, calibrate, faces_of, read_ranges, write_ranges
+from face_encryption.export.graphs import FEATURE, OBJECTIVES, Surrogate
+from face_encryption.export.integer import RangesError, float_gradient, integer_gradient, ranged
+from face_encryption.export.pipeline import MODELS, RANGES, export_artifacts
+from face_encryption.export.validate import picture
+from face_encryption.runtime import Protector, Settings
+from face_encryption.runtime.cli import main
+from face_encryption.training.faces import open_detector
+from face_encryption.training.model import Description, Recognizer, save_checkpoint
+
+SIZE = 24
+
+
+class Small(nn.Module):
+    """All that a recognizer has: strides, a pool, an addition, two branches of one image, a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 1, 1)
+        self.third, self.aside = nn.Conv2d(16, 32, 3, 2, 1), nn.Conv2d(16, 32, 1, 2)
+        self.embed = nn.Linear(32 * 9, 512)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        image = nn.functional.max_pool2d(self.first(image).relu(), 2, 2, 0)
+        image = (image + self.second(image)).relu()
+        image = (self.third(image) + self.aside(image)).relu()
+        embedding = nn.functional.normalize(self.embed(image.flatten(1)))
+        return embedding, 64 * embedding[:, :5]
+
+
+@pytest.fixture(scope="module")
+def surrogate() -> Surrogate:
+    return Surrogate(Small(), Description(list("abcde"), SIZE)).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def exported(surrogate: Surrogate) -> Callable[[], ir.Model]:
+    stored = ir.serde.serialize_model(float_gradient(surrogate, FEATURE))
+    return lambda: ir.serde.deserialize_model(stored)
+
+
+@pytest.fixture(scope="module")
+def ranges(surrogate: Surrogate, exported: Callable[[], ir.Model]) -> list[float]:
+    return calibrate(exported(), surrogate, FEATURE, [picture(40, seed) for seed in range(8)])
+
+
+def run(model: ir.Model, image: np.ndarray[Any, Any], reference: np.ndarray[Any, Any]) -> list[Any]:
+    proto = ir.serde.serialize_model(model)
+    onnx.checker.check_model(proto, full_check=True)
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return list(session.run(None, {"image": image, "reference": reference}))
+
+
+def test_the_gradient_has_the_direction_of_the_float_one(
+    surrogate: Surrogate, exported: Callable[[], ir.Model], ranges: list[float]
+) -> None:
+    random = np.random.default_rng(0)
+    for seed in range(20, 24):
+        image = picture(SIZE, seed).transpose(2, 0, 1)[None].astype(np.float32)
+        reference = random.normal(size=512).astype(np.float32)
+        reference /= np.linalg.norm(reference)
+        got, loss, embedding = run(integer_gradient(exported(), ranges), image, reference)
+        with torch.no_grad():
+            inputs = torch.from_numpy(image), torch.from_numpy(reference)
+            gradient, expected, wanted = (each.numpy() for each in surrogate.embedding_gradient(*inputs))
+        cosine = (got * gradient).sum() / np.linalg.norm(got) / np.linalg.norm(gradient)
+        assert cosine > 0.9
+        assert (np.sign(got) == np.sign(gradient)).mean() > 0.85
+        assert abs(loss - expected) < 0.02
+        assert embedding @ wanted > 0.99
+
+
+def test_all_convolutions_but_the_last_are_in_integers(exported: Callable[[], ir.Model], ranges: list[float]) -> None:
+    before = [node for node in exported().graph if node.op_type == "Conv"]
+    after = [node.op_type for node in integer_gradient(exported(), ranges).graph if "Conv" in node.op_type]
+    floats = after.count("Conv") + after.count("ConvTranspose")
+    assert after.count("QLinearConv") >= len(before) - 1
+    assert floats == 1
+    assert after[-1] != "QLinearConv"
+
+
+def test_integer_weights_are_made_when_the_graph_is_loaded(
+    exported: Callable[[], ir.Model], ranges: list[float], tmp_path: Path
+) -> None:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    proto = ir.serde.serialize_model(integer_gradient(exported(), ranges))
+    assert not [tensor for tensor in proto.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
+    ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    model = onnx.load(tmp_path / "optimised.onnx")
+    values = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "QLinearConv"]
+    assert convolutions
+    assert all(values[node.input[3]] == onnx.TensorProto.INT8 for node in convolutions)
+
+
+def test_ranges_are_those_of_the_maps(
+    surrogate: Surrogate, exported: Callable[[], ir.Model], ranges: list[float]
+) -> None:
+    assert len(ranged(exported())) == len(ranges)
+    assert min(ranges) > 0
+    # The image itself, in normalised levels, is the first map.
+    white = calibrate(exported(), surrogate, FEATURE, [np.full((40, 40, 3), 255, np.uint8)])
+    largest = ((255 - surrogate.mean) / surrogate.std).max()
+    assert white[0] == pytest.approx(HEADROOM * float(largest), rel=1e-4)
+
+
+def test_ranges_of_another_network_are_refused(exported: Callable[[], ir.Model], ranges: list[float]) -> None:
+    for wrong in (ranges[:-1], [*ranges, 1.0]):
+        with pytest.raises(RangesError, match="ranges for"):
+            integer_gradient(exported(), wrong)
+
+
+def test_ranges_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / RANGES
+    given = {objective.name: [0.12346, 3.0] for objective in OBJECTIVES}
+    write_ranges(path, "abc", given)
+    assert read_ranges(path, "abc") == {name: [0.1235, 3.0] for name in given}
+    with pytest.raises(RangesError, match="another checkpoint"):
+        read_ranges(path, "def")
+    for damage in ("{", "[]", '{"checkpoint_sha256": "abc", "label": [1]}', '{"feature": ["x"], "label": [1]}'):
+        path.write_text(damage)
+        with pytest.raises(RangesError, match="not the ranges"):
+            read_ranges(path, "abc")
+    with pytest.raises(RangesError, match="--calibrate"):
+        read_ranges(tmp_path / "missing.json", "abc")
+
+
+def test_faces_are_found_in_a_folder(astronaut: np.ndarray[Any, Any], artifacts: Path, tmp_path: Path) -> None:
+    detector = open_detector(artifacts / "detector.onnx")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    Image.fromarray(picture(200)).save(tmp_path / "nobody.png")
+    with pytest.raises(RangesError, match="no photo with a face"):
+        faces_of(tmp_path, detector, 0.1)
+    Image.fromarray(astronaut).save(tmp_path / "deeper" / "astronaut.png")
+    (face,) = faces_of(tmp_path, detector, 0.1)
+    assert face.shape[0] == face.shape[1] > 50
+
+
+def test_the_command_explains_what_is_missing(tmp_path: Path) -> None:
+    def fails(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["export", "--out", str(tmp_path / "out"), *arguments])
+        assert not (tmp_path / "out").exists()
+        return result.exit_code, result.output
+
+    code, said = fails("--calibrate", str(tmp_path))
+    assert code == 2
+    assert "--arithmetic int8" in said
+    checkpoint = tmp_path / "own.safetensors"
+    save_checkpoint(checkpoint, Recognizer(3), Description(list("abc"), 112))
+    code, said = fails("--checkpoint", str(checkpoint), "--arithmetic", "int8")
+    assert code == 1
+    assert "--calibrate" in said
+    assert "Traceback" not in said
+
+
+def test_the_shipped_checkpoint_protects_in_integers(
+    astronaut: np.ndarray[Any, Any], artifacts: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "integers"
+    checks = export_artifacts(MODELS / "recognizer.safetensors", folder, [4], arithmetic="int8", report=lambda _: None)
+    assert all(check.ok for check in checks)
+    model = onnx.load(folder / "attack-feature-4.onnx", load_external_data=False)
+    assert _integer_share(model) > 0.9
+    photo = io.BytesIO()
+    Image.fromarray(astronaut).save(photo, "PNG")
+    settings = Settings(epsilon=8, steps=4)
+    results = [Protector(folder, threads).protect(photo.getvalue(), settings) for threads in (1, 2)]
+    assert results[0].data == results[1].data
+    in_float = Protector(artifacts, 1).protect(photo.getvalue(), settings)
+    assert results[0].faces[0].similarity < in_float.faces[0].similarity + 0.15
+
+
+def _integer_share(model: onnx.ModelProto) -> float:
+    """Part of the multiply-accumulates of all convolutions that are in integers."""
+    inferred = shape_inference.infer_shapes(model)
+    shapes = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in inferred.graph.value_info
+    }
+    shapes |= {tensor.name: list(tensor.dims) for tensor in inferred.graph.initializer}
+    counts = {"Conv": 0, "QLinearConv": 0}
+    for node in inferred.graph.node:
+        if node.op_type in counts:
+            weight = shapes[node.input[3 if node.op_type == "QLinearConv" else 1]]
+            counts[node.op_type] += int(np.prod(shapes[node.output[0]][1:])) * int(np.prod(weight[1:]))
+    return counts["QLinearConv"] / sum(counts.values())
