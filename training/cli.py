@@ -48,10 +48,10 @@ def train(recipe: str, **options: Any) -> None:
     Run again after an interruption, it continues after the last finished epoch. Under `torchrun` it uses all devices.
     """
     from face_encryption.training.aligned import RecognizerError
+    from face_encryption.training.config import Config
     from face_encryption.training.data import DataError
     from face_encryption.training.model import CheckpointError
     from face_encryption.training.recipe import RecipeError, load_recipe
-    from face_encryption.training.train import Config
     from face_encryption.training.train import train as run
 
     try:

@@ -20,6 +20,7 @@ from torchvision.models import resnet18
 
 from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
+from face_encryption.training.config import Config, load_data
 from face_encryption.training.model import (
     CheckpointError,
     Description,
@@ -29,7 +30,7 @@ from face_encryption.training.model import (
     save_checkpoint,
 )
 from face_encryption.training.recipe import Phase, Recipe, RecipeError, load_recipe
-from face_encryption.training.train import Config, learning_rates, load_data
+from face_encryption.training.train import learning_rates
 
 SMALL = Recipe((Phase(3, 97, 2e-4, identity=1.0),), 97, 0.1, rotation=10, zoom=0.1, degrade=0.2, batch=4)
 SMALL_TOML = """
