@@ -32,6 +32,7 @@ from face_encryption.training.model import (
     load_checkpoint,
     save_checkpoint,
 )
+from face_encryption.training.parallel import share_statistics
 from face_encryption.training.plots import plot_history
 from face_encryption.training.recipe import Phase
 
@@ -62,6 +63,8 @@ class Trainer:
         self.recognizer = self._initial().to(memory_format=torch.channels_last)
         if config.init and self.targets is not None:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
+        if accelerator.num_processes > 1:
+            share_statistics(self.recognizer)
         optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
         self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
@@ -87,24 +90,37 @@ class Trainer:
                     model.identities[number] = F.pad(mean, (0, model.identities.shape[1] - len(mean)))
         return model
 
-    def loss(self, picked: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the loss of a random view of the picked faces, and the share of known ones that were recognised."""
+    def loss(self, batch: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the loss of a random view of a batch's faces, and the share of known ones that were recognised.
+
+        A process sees its part of the batch. What it returns is weighted so that the mean over all processes is the
+        batch's, however the known faces fall on them; random numbers are the whole batch's for the same reason.
+        """
+        processes = self.accelerator.num_processes
+        part = slice(self.accelerator.process_index, None, processes)
+        picked, known_each = batch[part], int((self.labels[batch] >= 0).sum()) / processes
+        weight = len(picked) * processes / len(batch)
         places = np.searchsorted(self.first, picked.numpy(), side="right") - 1
         faces = torch.stack([self.faces[p][i - self.first[p]] for p, i in zip(places, picked.tolist(), strict=True)])
         device = self.accelerator.device
-        view = random_view(faces, phase.input_size, self.config.recipe, generator)
+
+        def draw(*shape: int) -> Tensor:
+            return torch.rand(len(batch), *shape, generator=generator)[part]
+
+        view = random_view(faces, phase.input_size, self.config.recipe, draw)
         image = normalise(view, self.description).to(device, memory_format=torch.channels_last)
         embedding, logits = self.model(image)
         labels = self.labels[picked].to(device)
-        known = labels >= 0
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
-        if phase.identity and known.any():
-            loss = loss + phase.identity * F.cross_entropy(logits, labels, ignore_index=-1)
+        if phase.identity and known_each:
+            total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+            loss = loss + phase.identity * (total / known_each)
         if phase.taught and self.targets is not None:
             target, bank = self.targets[picked].to(device), self.targets[: self.photos].to(device)
-            loss = loss + phase.cosine * cosine_loss(embedding, target)
-            loss = loss + phase.relational * relational_loss(embedding, target, bank)
-        return loss, (logits.argmax(1)[known] == labels[known]).float().sum() / known.sum().clamp(min=1)
+            loss = loss + weight * phase.cosine * cosine_loss(embedding, target)
+            loss = loss + weight * phase.relational * relational_loss(embedding, target, bank)
+        hits = (logits.argmax(1) == labels).float().sum()
+        return loss, hits / known_each if known_each else hits
 
     def fit(self) -> None:
         """Train to the last epoch, saving the state and a line of history after each; keep the best one's weights."""
@@ -153,17 +169,15 @@ class Trainer:
     ) -> tuple[float, float]:
         """Go once through a phase's faces; returns the mean loss and the share of known faces recognised."""
         # Seeding by epoch makes a resumed run draw the views that an uninterrupted one would have drawn.
-        seed, rank = self.config.seed * 100_003 + self.epoch, self.accelerator.process_index
-        order = torch.Generator().manual_seed(seed)
-        views = torch.Generator().manual_seed(seed + rank * 1_000_003)
+        seed = self.config.seed * 100_003 + self.epoch
+        order, views = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
         pool, size = self._pool(phase, order), self.config.recipe.batch
         self.model.train()
         sums = torch.zeros(2, device=self.accelerator.device)
         for step, rate in enumerate(rates):
             for group in self.optimiser.param_groups:
                 group["lr"] = float(rate)
-            batch = pool[step * size : (step + 1) * size]
-            loss, hit = self.loss(batch[rank :: self.accelerator.num_processes], phase, views)
+            loss, hit = self.loss(pool[step * size : (step + 1) * size], phase, views)
             self.optimiser.zero_grad()
             self.accelerator.backward(loss)
             self.optimiser.step()
