@@ -28,6 +28,7 @@ from face_encryption.training.model import (
     EMBEDDING_SIZE,
     Description,
     Recognizer,
+    identity_loss,
     load_backbone,
     load_checkpoint,
     save_checkpoint,
@@ -113,7 +114,7 @@ class Trainer:
         labels = self.labels[picked].to(device)
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
         if phase.identity and known_each:
-            total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+            total = identity_loss(logits, labels, self.recognizer.scale * phase.margin)
             loss = loss + phase.identity * (total / known_each)
         if phase.taught and self.targets is not None:
             target, bank = self.targets[picked].to(device), self.targets[: self.photos].to(device)

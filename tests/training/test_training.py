@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from accelerate import Accelerator
 from click.testing import CliRunner
 from safetensors.torch import save_file
 from torchvision.models import resnet18
@@ -25,6 +26,7 @@ from face_encryption.training.model import (
     CheckpointError,
     Description,
     Recognizer,
+    identity_loss,
     load_backbone,
     load_checkpoint,
     save_checkpoint,
@@ -227,12 +229,40 @@ def test_known_recipes_are_read() -> None:
         (("input_size = 97", "input_size = 32"), "input_size is 32"),
         (("[[phase]]", "[phase"), "Expected"),
         (("learning_rate = 2e-4", ""), "learning_rate"),
+        (("identity = 1.0", "identity = 1.0\nmargin = 1.0"), "margin is 1.0; it must be below 1"),
+        (("identity = 1.0", "identity = 1.0\nmargin = -0.1"), "margin is -0.1"),
+        (("identity = 1.0", "cosine = 1.0\nmargin = 0.3"), "margin belongs to the identity loss"),
     ],
 )
 def test_bad_recipes(change: tuple[str, str], message: str, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(SMALL_TOML.format(epochs=3).replace(*change))
     with pytest.raises(RecipeError, match=message):
         load_recipe(str(tmp_path / "r.toml"))
+
+
+def test_a_margin_makes_the_right_identity_harder() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 64 * (2 * torch.rand(6, 4, generator=generator) - 1)
+    labels = torch.tensor([0, 3, -1, 1, -1, 2])
+    plain = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+    assert torch.equal(identity_loss(logits, labels), plain)
+    losses = [identity_loss(logits, labels, 64 * margin) for margin in (0.0, 0.1, 0.35)]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[2]
+    # A margin is what the other cosines would have gained.
+    others = logits + 64 * 0.35 * (torch.arange(4) != labels[:, None])
+    assert torch.allclose(losses[2], identity_loss(others, labels), rtol=1e-5)
+
+
+def test_a_phases_margin_is_in_units_of_cosines(data: Path, detector: Path, tmp_path: Path) -> None:
+    chosen = config(data, detector, tmp_path)
+    trainer = module.Trainer(chosen, load_data(chosen), Description(["ada", "bob"], 97), Accelerator())
+    trainer.model.eval()  # the class head of a new recognizer is as good as chance: all cosines are about equal
+    losses = [
+        trainer.loss(torch.arange(8), Phase(1, 97, 1e-4, identity=1.0, margin=margin), torch.Generator())[0].item()
+        for margin in (0.0, 0.5)
+    ]
+    assert 64 * 0.3 < losses[1] - losses[0] < 64 * 0.5
 
 
 def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
