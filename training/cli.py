@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--bf16", is_flag=True, help="Mixed precision, for processors that multiply bfloat16.")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard's event files beside the checkpoint, too.")
 def train(recipe: str, **options: Any) -> None:
     """Train a recogniser on DATA: a folder of photos for each person, CelebA, or CelebA-HQ's identity data set.
 
@@ -54,6 +56,8 @@ def train(recipe: str, **options: Any) -> None:
     from face_encryption.training.recipe import RecipeError, load_recipe
     from face_encryption.training.train import train as run
 
+    if options["tensorboard"] and not find_spec("tensorboard"):
+        raise click.ClickException("--tensorboard needs a package: pip install 'face-encryption[tensorboard]'")
     try:
         config = Config(recipe=load_recipe(recipe), **options)
         for name, value in config.summary().items():

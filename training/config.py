@@ -19,7 +19,8 @@ class Config:
 
     `pairs` lists photos of people ("probe gallery" a line) who are kept out of training and on whom the thresholds are
     set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
-    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights.
+    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights. With
+    `tensorboard` its event files go into a folder beside `out`, of the same name without a suffix.
     """
 
     data: Path
@@ -35,10 +36,11 @@ class Config:
     cache: Path = Path("cache")
     seed: int = 0
     bf16: bool = False
+    tensorboard: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return all that decides the result as JSON types, with file names in place of paths."""
-        elsewhere = ("out", "cache", "recipe")
+        elsewhere = ("out", "cache", "recipe", "tensorboard")
         chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
         return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
 

@@ -126,6 +126,9 @@ class Trainer:
     def fit(self) -> None:
         """Train to the last epoch, saving the state and a line of history after each; keep the best one's weights."""
         self.resume()
+        # What an earlier run wrote of the epochs to come is not of this one.
+        purge = {"tensorboard": {"purge_step": self.epoch + 1}}
+        self.accelerator.init_trackers(self.config.out.stem, init_kwargs=purge)
         recipe, before = self.config.recipe, 0
         # Work grows with the pixels of an epoch, so these make the remaining time right across phases.
         work = [phase.input_size**2 * self._batches(phase) for phase in recipe.phases for _ in range(phase.epochs)]
@@ -211,6 +214,8 @@ class Trainer:
                 writer.writeheader()
             writer.writerow(row)
         plot_history(path)
+        figures = {name: value for name, value in row.items() if name != "epoch" and value != ""}
+        self.accelerator.log(figures, step=self.epoch)
         print(row)
 
     def save_state(self) -> None:
@@ -246,7 +251,11 @@ def train(config: Config) -> Description:
 
     Raises `DataError`, `RecognizerError` or `CheckpointError`.
     """
-    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
+    accelerator = Accelerator(
+        mixed_precision="bf16" if config.bf16 else "no",
+        log_with="tensorboard" if config.tensorboard else None,
+        project_dir=config.out.parent,
+    )
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with accelerator.main_process_first():
         data = load_data(config)
@@ -255,6 +264,7 @@ def train(config: Config) -> Description:
     description.recipe, description.training_data = json.dumps(config.summary()), config.data.name
     trainer = Trainer(config, data, description, accelerator)
     trainer.fit()
+    accelerator.end_training()
     description.minutes = round(trainer.seconds / 60, 1)
     if not accelerator.is_main_process:
         return description

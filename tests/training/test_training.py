@@ -17,8 +17,10 @@ import torch
 from accelerate import Accelerator
 from click.testing import CliRunner
 from safetensors.torch import save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.models import resnet18
 
+from face_encryption.training import cli
 from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
@@ -155,6 +157,29 @@ def test_two_processes_learn_what_one_learns(data: Path, detector: Path, tmp_pat
     for first, second in zip(one, two, strict=True):
         assert float(second["loss"]) == pytest.approx(float(first["loss"]), rel=0.02)
     assert [row["train_accuracy"] for row in two[:2]] == [row["train_accuracy"] for row in one[:2]]
+
+
+def test_tensorboard_shows_the_history(data: Path, detector: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(SMALL_TOML.format(epochs=2))
+    given = [str(data), "--recipe", str(tmp_path / "recipe.toml"), "--detector", str(detector), "--tensorboard"]
+    given += ["--out", str(tmp_path / "r.safetensors"), "--cache", str(tmp_path / "cache")]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 0, result.output
+    events = EventAccumulator(str(tmp_path / "r")).Reload()
+    rows = history(tmp_path / "r.safetensors")
+    for name in ("loss", "train_accuracy", "validation_accuracy", "seconds"):
+        shown = [(event.step, event.value) for event in events.Scalars(name)]
+        assert shown == [(int(row["epoch"]), pytest.approx(float(row[name]))) for row in rows]
+
+
+def test_tensorboard_missing_is_said_in_one_line(
+    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    given = [str(data), "--tensorboard", "--detector", str(detector), "--out", str(tmp_path / "r.safetensors")]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: --tensorboard needs a package: pip install 'face-encryption[tensorboard]'\n"
 
 
 def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path) -> None:
