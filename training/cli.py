@@ -29,6 +29,10 @@ def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _file_or_download(context: click.Context, option: click.Parameter, value: str | None) -> Path | None:
+    return Path(value) if value == "download" else FILE(value, option, context)
+
+
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.option("--recipe", default="distilled", show_default=True, help="distilled, study, or a TOML file like theirs.")
@@ -39,7 +43,12 @@ def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_with_lists
 @click.option("--init", type=FILE, help="A checkpoint to start from instead of random weights.")
-@click.option("--imagenet", type=FILE, help="torchvision's ResNet-18 weights (safetensors) to start from.")
+@click.option(
+    "--imagenet",
+    callback=_file_or_download,
+    metavar="FILE|download",
+    help="torchvision's ResNet-18 weights to start from: as safetensors, or torchvision fetches them.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--bf16", is_flag=True, help="Mixed precision, for processors that multiply bfloat16.")

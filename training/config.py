@@ -19,8 +19,9 @@ class Config:
 
     `pairs` lists photos of people ("probe gallery" a line) who are kept out of training and on whom the thresholds are
     set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
-    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights. With
-    `tensorboard` its event files go into a folder beside `out`, of the same name without a suffix.
+    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights or
+    `DOWNLOAD` (see `load_backbone`). With `tensorboard` its event files go into a folder beside `out`, of the same name
+    without a suffix.
     """
 
     data: Path

@@ -76,7 +76,8 @@ class Trainer:
         classes = self.description.classes
         model = Recognizer(len(classes))
         if self.config.imagenet:
-            load_backbone(self.config.imagenet, model)
+            with self.accelerator.main_process_first():
+                load_backbone(self.config.imagenet, model)
         if self.config.init:
             initial, before = load_checkpoint(self.config.init)
             weights = initial.state_dict()

@@ -25,6 +25,7 @@ from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
 from face_encryption.training.model import (
+    DOWNLOAD,
     CheckpointError,
     Description,
     Recognizer,
@@ -203,6 +204,33 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
             load_backbone(tmp_path / name, model)
 
 
+def test_imagenet_weights_are_fetched_or_the_network_is_to_blame(
+    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "recipe.toml").write_text(SMALL_TOML.format(epochs=1))
+    given = [str(data), "--recipe", str(tmp_path / "recipe.toml"), "--detector", str(detector)]
+    given += ["--imagenet", "download", "--out", str(tmp_path / "r.safetensors"), "--cache", str(tmp_path / "cache")]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 1, result.output
+    assert "resnet18-f37072fd.pth: cannot be had (" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "r.safetensors").exists()
+
+    kept = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    imagenet = resnet18().state_dict()
+    torch.save(imagenet, kept)
+    model = Recognizer(2)
+    load_backbone(DOWNLOAD, model)
+    assert torch.equal(model.backbone.state_dict()["layer4.1.conv2.weight"], imagenet["layer4.1.conv2.weight"])
+    torch.save({"conv1.weight": Path("an object that is no tensor")}, kept)
+    with pytest.raises(CheckpointError, match="cannot be had"):
+        load_backbone(DOWNLOAD, model)
+
+
 def test_a_teacher_is_learned_from(data: Path, detector: Path, tmp_path: Path, shared: Path) -> None:
     taught = (Phase(5, 97, 1e-3, cosine=20.0, relational=1.0), Phase(2, 112, 2e-4, identity=1.0))
     recipe = replace(SMALL, phases=taught, input_size=112, morphs=6)
@@ -314,6 +342,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
         ({"--teacher": "pairs.txt"}, "not an ONNX model"),
         ({"--teacher": "teachers.toml"}, "none.onnx: no such recogniser"),
         ({"--pairs": "pairs.txt"}, "pairs.txt: shows ada, who is trained on"),
+        ({"--imagenet": "recipe.toml"}, "no ResNet-18 weights as safetensors"),
         ({"--init": "recipe.toml"}, "not a readable safetensors file"),
         ({"--detector": "recipe.toml"}, "face-encryption export --detector-only"),
     ],
