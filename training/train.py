@@ -28,6 +28,7 @@ from face_encryption.training.model import (
     EMBEDDING_SIZE,
     Description,
     Recognizer,
+    as_written,
     identity_loss,
     load_backbone,
     load_checkpoint,
@@ -269,14 +270,16 @@ def train(config: Config) -> Description:
     description.minutes = round(trainer.seconds / 60, 1)
     if not accelerator.is_main_process:
         return description
+    # Measured is what is written, not the weights before rounding nor, with bf16, their arithmetic.
+    written = as_written(trainer.recognizer)
     if data.test:
-        description.accuracy = round(accuracy(trainer.recognizer, data.test, description), 4)
+        description.accuracy = round(accuracy(written, data.test, description), 4)
     if people := data.strangers or data.test:
-        found = verify(trainer.recognizer, people, description)
+        found = verify(written, people, description)
         description.thresholds = found.thresholds
         description.true_accept_rates = {rate: round(share, 4) for rate, share in found.rates.items()}
         for rate, share in description.true_accept_rates.items():
             print(f"FAR {rate}: threshold {found.thresholds[rate]}, TAR {share}")
-    save_checkpoint(config.out, trainer.recognizer, description)
+    save_checkpoint(config.out, written, description)
     print(f"{config.out}: test accuracy {description.accuracy:.4f} after {description.minutes} minutes")
     return description

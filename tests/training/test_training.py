@@ -24,6 +24,7 @@ from face_encryption.training import cli
 from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
+from face_encryption.training.evaluate import evaluate
 from face_encryption.training.model import (
     DOWNLOAD,
     CheckpointError,
@@ -88,6 +89,12 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     assert loaded.classes == ["ada", "bob"]
     assert json.loads(json.dumps(vars(loaded))) == json.loads(json.dumps(vars(description)))
     assert [phase["epochs"] for phase in json.loads(loaded.recipe)["phases"]] == [4, 3]
+    test = load_data(chosen).test
+    assert test is not None
+    report = evaluate(model, loaded, test, test)
+    assert loaded.accuracy == round(report.accuracy, 4)
+    assert loaded.thresholds == report.verification.thresholds
+    assert loaded.true_accept_rates == {rate: round(share, 4) for rate, share in report.verification.rates.items()}
     assert loaded.thresholds["0.001"] >= loaded.thresholds["0.01"]
     embedding, logits = model(torch.zeros(2, 3, 112, 112))
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
