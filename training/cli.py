@@ -52,6 +52,7 @@ def _file_or_download(context: click.Context, option: click.Parameter, value: st
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--bf16", is_flag=True, help="Mixed precision, for processors that multiply bfloat16.")
+@click.option("--data-name", help="What the checkpoint calls DATA.  [default: its folder's name]")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard's event files beside the checkpoint, too.")
 def train(recipe: str, **options: Any) -> None:
     """Train a recogniser on DATA: a folder of photos for each person, CelebA, or CelebA-HQ's identity data set.

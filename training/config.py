@@ -21,7 +21,7 @@ class Config:
     set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
     without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights or
     `DOWNLOAD` (see `load_backbone`). With `tensorboard` its event files go into a folder beside `out`, of the same name
-    without a suffix.
+    without a suffix. The checkpoint calls the data `data_name`, or as their folder is called.
     """
 
     data: Path
@@ -33,6 +33,7 @@ class Config:
     teacher: Path | None = None
     init: Path | None = None
     imagenet: Path | None = None
+    data_name: str | None = None
     out: Path = Path("runs/recognizer.safetensors")
     cache: Path = Path("cache")
     seed: int = 0
@@ -41,7 +42,7 @@ class Config:
 
     def summary(self) -> dict[str, Any]:
         """Return all that decides the result as JSON types, with file names in place of paths."""
-        elsewhere = ("out", "cache", "recipe", "tensorboard")
+        elsewhere = ("out", "cache", "recipe", "tensorboard", "data_name")
         chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
         return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
 

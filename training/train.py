@@ -263,7 +263,8 @@ def train(config: Config) -> Description:
         data = load_data(config)
     recipe = config.recipe
     description = Description(sorted(set(data.train.names)), recipe.input_size, crop_margin=recipe.crop_margin)
-    description.recipe, description.training_data = json.dumps(config.summary()), config.data.name
+    description.recipe = json.dumps(config.summary())
+    description.training_data = config.data_name or config.data.resolve().name
     trainer = Trainer(config, data, description, accelerator)
     trainer.fit()
     accelerator.end_training()
@@ -272,6 +273,7 @@ def train(config: Config) -> Description:
         return description
     # Measured is what is written, not the weights before rounding nor, with bf16, their arithmetic.
     written = as_written(trainer.recognizer)
+    description.training_accuracy = round(accuracy(written, data.train, description), 4)
     if data.test:
         description.accuracy = round(accuracy(written, data.test, description), 4)
     if people := data.strangers or data.test:
@@ -281,5 +283,6 @@ def train(config: Config) -> Description:
         for rate, share in description.true_accept_rates.items():
             print(f"FAR {rate}: threshold {found.thresholds[rate]}, TAR {share}")
     save_checkpoint(config.out, written, description)
-    print(f"{config.out}: test accuracy {description.accuracy:.4f} after {description.minutes} minutes")
+    accuracies = f"training accuracy {description.training_accuracy:.4f}, test accuracy {description.accuracy:.4f}"
+    print(f"{config.out}: {accuracies} after {description.minutes} minutes")
     return description

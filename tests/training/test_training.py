@@ -16,7 +16,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from click.testing import CliRunner
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.models import resnet18
 
@@ -24,9 +24,10 @@ from face_encryption.training import cli
 from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
-from face_encryption.training.evaluate import evaluate
+from face_encryption.training.evaluate import accuracy, evaluate
 from face_encryption.training.model import (
     DOWNLOAD,
+    FORMAT,
     CheckpointError,
     Description,
     Recognizer,
@@ -89,8 +90,11 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     assert loaded.classes == ["ada", "bob"]
     assert json.loads(json.dumps(vars(loaded))) == json.loads(json.dumps(vars(description)))
     assert [phase["epochs"] for phase in json.loads(loaded.recipe)["phases"]] == [4, 3]
-    test = load_data(chosen).test
+    assert loaded.training_data == "photos"
+    found = load_data(chosen)
+    test = found.test
     assert test is not None
+    assert loaded.training_accuracy == round(accuracy(model, found.train, loaded), 4) > 0
     report = evaluate(model, loaded, test, test)
     assert loaded.accuracy == round(report.accuracy, 4)
     assert loaded.thresholds == report.verification.thresholds
@@ -194,9 +198,10 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
     first = config(data, detector, tmp_path, recipe=replace(SMALL, phases=(Phase(1, 97, 1e-4, identity=1.0),)))
     module.train(first)
     larger = replace(SMALL, phases=(Phase(1, 112, 1e-4, identity=1.0),), input_size=112)
-    second = replace(first, recipe=larger, init=first.out, out=tmp_path / "s.safetensors")
+    second = replace(first, recipe=larger, init=first.out, out=tmp_path / "s.safetensors", data_name="LFW")
     module.train(second)
-    assert load_checkpoint(second.out)[1].input_size == 112
+    description = load_checkpoint(second.out)[1]
+    assert (description.input_size, description.training_data) == (112, "LFW")
 
     torch.manual_seed(1)
     imagenet = resnet18().state_dict()
@@ -332,6 +337,10 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
     image = torch.randn(1, 3, 112, 112)
     assert torch.equal(model(image)[1], loaded(image)[1])
     assert description.classes == ["a", "b", "c"]
+    before = {key: value for key, value in vars(description).items() if key != "training_accuracy"}
+    metadata = {"format": FORMAT, "scale": "64.0", "description": json.dumps(before)}
+    save_file(load_file(tmp_path / "c.safetensors"), tmp_path / "older.safetensors", metadata)
+    assert load_checkpoint(tmp_path / "older.safetensors")[1].training_accuracy == 0
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "c.safetensors").read_bytes()[:1000])
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     for name, message in (("none", "no such"), ("cut", "not a readable"), ("other", "not a face-encryption")):
