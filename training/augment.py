@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -20,31 +21,33 @@ def plain_view(faces: Tensor, size: int, margin: float) -> Tensor:
     return _resample(faces.permute(0, 3, 1, 2), size, cut_scale(margin), _affine(scale, none, none + 1, none[:, None]))
 
 
-def random_view(faces: Tensor, size: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+def random_view(faces: Tensor, size: int, recipe: Recipe, draw: Callable[..., Tensor]) -> Tensor:
     """Cut cached faces as `plain_view` does, each changed at random within the recipe's limits.
 
     Turned, mirrored, zoomed and shifted, since detectors differ; lighter, darker, blurred and compressed, since cameras
-    and websites do.
+    and websites do. `draw(*shape)` returns random numbers f32 [B, *shape] in [0, 1).
     """
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator) * 2 - 1
+        return draw(*shape) * 2 - 1
 
-    batch = len(faces)
-    scale = cut_scale(recipe.crop_margin) * (1 + recipe.zoom * uniform(batch))
+    scale = cut_scale(recipe.crop_margin) * (1 + recipe.zoom * uniform())
     # Most photos are nearly upright: a triangular distribution keeps the limit a limit, not the rule.
-    angle = math.radians(recipe.rotation) * (uniform(batch) + uniform(batch)) / 2
-    affine = _affine(scale, angle, torch.sign(uniform(batch)), recipe.shift * uniform(batch, 2))
-    damaged = degraded(faces.permute(0, 3, 1, 2), recipe.degrade, generator)
+    angle = math.radians(recipe.rotation) * (uniform() + uniform()) / 2
+    affine = _affine(scale, angle, torch.sign(uniform()), recipe.shift * uniform(2))
+    damaged = degraded(faces.permute(0, 3, 1, 2), recipe.degrade, draw)
     pixels = _resample(damaged, size, cut_scale(recipe.crop_margin), affine)
-    contrast = 1 + recipe.light * uniform(batch, 1, 1, 1)
-    return ((pixels - 0.5) * contrast + 0.5 + recipe.light * uniform(batch, 1, 1, 1)).clamp(0, 1)
+    contrast = 1 + recipe.light * uniform(1, 1, 1)
+    return ((pixels - 0.5) * contrast + 0.5 + recipe.light * uniform(1, 1, 1)).clamp(0, 1)
 
 
-def degraded(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Blur or compress a random `share` of u8 [B, 3, C, C]: up to 3x smaller and back, or JPEG of quality 30 to 95."""
+def degraded(faces: Tensor, share: float, draw: Callable[..., Tensor]) -> Tensor:
+    """Blur or compress a random `share` of u8 [B, 3, C, C]: up to 3x smaller and back, or JPEG of quality 30 to 95.
+
+    `draw` is as for `random_view`.
+    """
     faces = faces.clone()
-    draws = torch.rand(len(faces), 3, generator=generator)
+    draws = draw(3)
     for number in (draws[:, 0] < share).nonzero()[:, 0].tolist():
         amount = float(draws[number, 1])
         if draws[number, 2] < 0.5:

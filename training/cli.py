@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _file_or_download(context: click.Context, option: click.Parameter, value: str | None) -> Path | None:
+    return Path(value) if value == "download" else FILE(value, option, context)
+
+
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.option("--recipe", default="distilled", show_default=True, help="distilled, study, or a TOML file like theirs.")
@@ -38,22 +43,31 @@ def _with_lists(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_with_lists
 @click.option("--init", type=FILE, help="A checkpoint to start from instead of random weights.")
-@click.option("--imagenet", type=FILE, help="torchvision's ResNet-18 weights (safetensors) to start from.")
+@click.option(
+    "--imagenet",
+    callback=_file_or_download,
+    metavar="FILE|download",
+    help="torchvision's ResNet-18 weights to start from: as safetensors, or torchvision fetches them.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--bf16", is_flag=True, help="Mixed precision, for processors that multiply bfloat16.")
+@click.option("--data-name", help="What the checkpoint calls DATA.  [default: its folder's name]")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard's event files beside the checkpoint, too.")
 def train(recipe: str, **options: Any) -> None:
     """Train a recogniser on DATA: a folder of photos for each person, CelebA, or CelebA-HQ's identity data set.
 
     Run again after an interruption, it continues after the last finished epoch. Under `torchrun` it uses all devices.
     """
     from face_encryption.training.aligned import RecognizerError
+    from face_encryption.training.config import Config
     from face_encryption.training.data import DataError
     from face_encryption.training.model import CheckpointError
     from face_encryption.training.recipe import RecipeError, load_recipe
-    from face_encryption.training.train import Config
     from face_encryption.training.train import train as run
 
+    if options["tensorboard"] and not find_spec("tensorboard"):
+        raise click.ClickException("--tensorboard needs a package: pip install 'face-encryption[tensorboard]'")
     try:
         config = Config(recipe=load_recipe(recipe), **options)
         for name, value in config.summary().items():

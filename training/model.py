@@ -2,16 +2,20 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models import ResNet18_Weights, resnet18
 
 EMBEDDING_SIZE = 512
+# In place of a file of ImageNet weights: let torchvision fetch them.
+DOWNLOAD = Path("download")
 FORMAT = "face-encryption-checkpoint-3"
 # The last feature map is averaged down to this many places each way; a smaller one is refused.
 PLACES = 4
@@ -29,7 +33,8 @@ class Description:
     `input_size` is in pixels, `mean` and `std` are per RGB channel on the scale [0, 1], `crop_margin` is the part of
     the longer box edge that the square cut adds on each side, `thresholds` maps a false accept rate to the cosine
     similarity above which two faces count as one person and `true_accept_rates` to the share of pairs of one person
-    above it, `accuracy` is top-1 on the test list, `minutes` is how long the epochs took.
+    above it, `accuracy` is top-1 on the test list, `training_accuracy` on plain views of the training photos (0 if
+    older), `minutes` is how long the epochs took, `training_data` what the data set is called.
     """
 
     classes: list[str]
@@ -40,6 +45,7 @@ class Description:
     thresholds: dict[str, float] = field(default_factory=dict)
     true_accept_rates: dict[str, float] = field(default_factory=dict)
     accuracy: float = 0.0
+    training_accuracy: float = 0.0
     minutes: float = 0.0
     training_data: str = ""
     licence: str = "Apache-2.0"
@@ -89,13 +95,25 @@ class Recognizer(nn.Module):
         return embedding, self.scale * F.linear(embedding, F.normalize(self.identities))
 
 
+def identity_loss(logits: Tensor, labels: Tensor, margin: float = 0.0) -> Tensor:
+    """Sum the cross-entropies of class logits [B, classes], in which that of the right class counts `margin` less.
+
+    `labels` i64 [B] are numbers of classes, or -1 for a face that does not count. CosFace (Wang et al. 2018,
+    arXiv:1801.09414), whose margin is one of cosines: give it times the scale of the logits.
+    """
+    right = F.one_hot(labels.clamp(min=0), logits.shape[1])
+    return F.cross_entropy(logits - margin * right, labels, ignore_index=-1, reduction="sum")
+
+
 def load_backbone(path: Path, model: Recognizer) -> None:
     """Put torchvision's ResNet-18 weights, a safetensors file of its state dict, into a recognizer's backbone.
 
-    The layers that follow the last feature map are the recognizer's own and stay. Raises `CheckpointError`.
+    Where `path` is `DOWNLOAD`, torchvision fetches them, once, into the folder where it keeps such files. The layers
+    that follow the last feature map are the recognizer's own and stay. Raises `CheckpointError`.
     """
     try:
-        weights = {name: value for name, value in load_file(path).items() if not name.startswith("fc.")}
+        given = _download() if path == DOWNLOAD else load_file(path)
+        weights = {name: value for name, value in given.items() if not name.startswith("fc.")}
         missing = model.backbone.load_state_dict(weights, strict=False).missing_keys
     except (SafetensorError, OSError, RuntimeError) as error:
         raise CheckpointError(f"{path}: no ResNet-18 weights as safetensors ({str(error).splitlines()[0]})") from None
@@ -104,18 +122,39 @@ def load_backbone(path: Path, model: Recognizer) -> None:
         raise CheckpointError(f"{path}: no weights of {wrong[0]}; it should hold torchvision's ResNet-18")
 
 
+def _download() -> dict[str, Tensor]:
+    source = ResNet18_Weights.IMAGENET1K_V1
+    try:
+        # A file of weights is never unpickled: it could run anything.
+        found: dict[str, Tensor] = source.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{source.url}: cannot be had ({reason}); or name a safetensors file of it") from None
+    return found
+
+
+def as_written(model: Recognizer) -> Recognizer:
+    """Return what reading a model's checkpoint gives: float32 on the CPU in eval mode, of weights rounded to fp16."""
+    written = Recognizer(len(model.identities), model.scale)
+    written.load_state_dict({name: value.float() for name, value in _weights(model, True).items()}, strict=False)
+    return written.eval()
+
+
 def save_checkpoint(path: Path, model: Recognizer, description: Description, *, half: bool = True) -> None:
     """Write weights and description as one safetensors file, whole or not at all; floats as fp16 when `half`."""
-    weights = {
+    metadata = {"format": FORMAT, "scale": str(model.scale), "description": json.dumps(asdict(description))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(_weights(model, half), partial, metadata)
+    partial.replace(path)
+
+
+def _weights(model: Recognizer, half: bool) -> dict[str, Tensor]:
+    return {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    metadata = {"format": FORMAT, "scale": str(model.scale), "description": json.dumps(asdict(description))}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(weights, partial, metadata)
-    partial.replace(path)
 
 
 def load_checkpoint(path: Path) -> tuple[Recognizer, Description]:

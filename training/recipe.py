@@ -21,6 +21,10 @@ class Phase:
 
     `cosine` weighs 1 - similarity to the teacher's embedding, `relational` the agreement with the teacher on which
     faces are similar (see `distill.py`), `identity` the cross-entropy of the identities. `input_size` is in pixels.
+
+    `margin`, 0 to below 1, makes identities harder: so much is first taken off the cosine to the right one (CosFace,
+    Wang et al. 2018, arXiv:1801.09414, which takes 0.35). ArcFace's margin is an angle, whose gradient grows without
+    limit where an embedding meets its identity, and which needs another rule beyond 180 degrees; this needs neither.
     """
 
     epochs: int
@@ -29,6 +33,7 @@ class Phase:
     cosine: float = 0.0
     relational: float = 0.0
     identity: float = 0.0
+    margin: float = 0.0
 
     @property
     def taught(self) -> bool:
@@ -104,6 +109,10 @@ def _mistake(recipe: Recipe) -> str | None:
             return f"epochs is {phase.epochs!r}; it must be a whole number above 0"
         if not phase.taught and not phase.identity:
             return "a phase needs a loss: cosine, relational or identity"
+        if phase.margin >= 1:
+            return f"margin is {phase.margin!r}; it must be below 1"
+        if phase.margin and not phase.identity:
+            return "margin belongs to the identity loss, which this phase has not"
     for size in (recipe.input_size, *(phase.input_size for phase in recipe.phases)):
         if not (isinstance(size, int) and SMALLEST_INPUT <= size <= 512):
             return f"input_size is {size!r}; it is a whole number from {SMALLEST_INPUT} to 512"

@@ -9,11 +9,8 @@ The checkpoint in `models/` was made by the command in `models/README.md`, in th
 import csv
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,105 +20,23 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
-from face_encryption.training.aligned import read_recognizers
-from face_encryption.training.attacked import load_attacked
 from face_encryption.training.augment import random_view
-from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
+from face_encryption.training.config import Config, Data, load_data
 from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.evaluate import accuracy, normalise, outputs, verify
-from face_encryption.training.faces import FaceSet, cut_size, load_faces
 from face_encryption.training.model import (
     EMBEDDING_SIZE,
     Description,
     Recognizer,
+    as_written,
+    identity_loss,
     load_backbone,
     load_checkpoint,
     save_checkpoint,
 )
-from face_encryption.training.morph import load_morphs
+from face_encryption.training.parallel import share_statistics
 from face_encryption.training.plots import plot_history
-from face_encryption.training.recipe import Phase, Recipe
-
-
-@dataclass
-class Config:
-    """A run's recipe, data and places.
-
-    `pairs` lists photos of people ("probe gallery" a line) who are kept out of training and on whom the thresholds are
-    set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
-    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights.
-    """
-
-    data: Path
-    recipe: Recipe
-    train_list: Path | None = None
-    test_list: Path | None = None
-    pairs: Path | None = None
-    detector: Path = Path("artifacts/detector.onnx")
-    teacher: Path | None = None
-    init: Path | None = None
-    imagenet: Path | None = None
-    out: Path = Path("runs/recognizer.safetensors")
-    cache: Path = Path("cache")
-    seed: int = 0
-    bf16: bool = False
-
-    def summary(self) -> dict[str, Any]:
-        """Return all that decides the result as JSON types, with file names in place of paths."""
-        elsewhere = ("out", "cache", "recipe")
-        chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
-        return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
-
-
-@dataclass
-class Data:
-    """The sets of faces of a run: `validation` chooses the checkpoint, `test` is read once, at the end.
-
-    `extra`, `morphs` and `attacked` are for the teachers alone, `strangers` are of people nobody learned from.
-    """
-
-    train: FaceSet
-    validation: FaceSet | None
-    test: FaceSet | None
-    extra: FaceSet | None
-    morphs: FaceSet | None
-    attacked: FaceSet | None
-    strangers: FaceSet | None
-
-
-def load_data(config: Config) -> Data:
-    """Cut and cache all faces that a run needs. Raises `DataError` or `RecognizerError`."""
-    recipe = config.recipe
-    if recipe.taught and not config.teacher:
-        raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
-    photos = list_data(config.data, config.train_list, config.test_list)
-    strangers = read_list(config.pairs, config.data) if config.pairs else []
-    listed = {photo.name for photo in [*photos.train, *photos.test]}
-    if both := sorted(listed & {photo.name for photo in strangers}):
-        raise DataError(f"{config.pairs}: shows {both[0]}, who is trained on; the pairs must be of other people")
-    listed |= {photo.name for photo in strangers}
-    train, validation = split_validation(photos.train)
-    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
-    size = cut_size(recipe.input_size, recipe.crop_margin)
-    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.taught else []
-
-    def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
-        # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
-        if not photos:
-            return None
-        taught_by = teachers if learn else []
-        return load_faces(config.data, photos, config.detector, config.cache, size, taught_by, alone=learn)
-
-    learned, others = load(train, learn=True), load(extra, learn=True)
-    assert learned is not None
-    seen = [learned, *([others] if others else [])]
-    morphs = attacked = None
-    if recipe.taught and recipe.morphs:
-        morphs = load_morphs(seen, recipe.morphs, teachers, config.cache, config.seed)
-    if recipe.taught and recipe.attacked:
-        sets = [*seen, *([morphs] if morphs else [])]
-        attacked = load_attacked(sets, recipe.attacked, teachers, config.cache, config.seed, bf16=config.bf16)
-    return Data(learned, load(validation), load(photos.test), others, morphs, attacked, load(strangers))
+from face_encryption.training.recipe import Phase
 
 
 def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
@@ -150,6 +65,8 @@ class Trainer:
         self.recognizer = self._initial().to(memory_format=torch.channels_last)
         if config.init and self.targets is not None:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
+        if accelerator.num_processes > 1:
+            share_statistics(self.recognizer)
         optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
         self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
@@ -160,7 +77,8 @@ class Trainer:
         classes = self.description.classes
         model = Recognizer(len(classes))
         if self.config.imagenet:
-            load_backbone(self.config.imagenet, model)
+            with self.accelerator.main_process_first():
+                load_backbone(self.config.imagenet, model)
         if self.config.init:
             initial, before = load_checkpoint(self.config.init)
             weights = initial.state_dict()
@@ -175,28 +93,44 @@ class Trainer:
                     model.identities[number] = F.pad(mean, (0, model.identities.shape[1] - len(mean)))
         return model
 
-    def loss(self, picked: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the loss of a random view of the picked faces, and the share of known ones that were recognised."""
+    def loss(self, batch: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the loss of a random view of a batch's faces, and the share of known ones that were recognised.
+
+        A process sees its part of the batch. What it returns is weighted so that the mean over all processes is the
+        batch's, however the known faces fall on them; random numbers are the whole batch's for the same reason.
+        """
+        processes = self.accelerator.num_processes
+        part = slice(self.accelerator.process_index, None, processes)
+        picked, known_each = batch[part], int((self.labels[batch] >= 0).sum()) / processes
+        weight = len(picked) * processes / len(batch)
         places = np.searchsorted(self.first, picked.numpy(), side="right") - 1
         faces = torch.stack([self.faces[p][i - self.first[p]] for p, i in zip(places, picked.tolist(), strict=True)])
         device = self.accelerator.device
-        view = random_view(faces, phase.input_size, self.config.recipe, generator)
+
+        def draw(*shape: int) -> Tensor:
+            return torch.rand(len(batch), *shape, generator=generator)[part]
+
+        view = random_view(faces, phase.input_size, self.config.recipe, draw)
         image = normalise(view, self.description).to(device, memory_format=torch.channels_last)
         embedding, logits = self.model(image)
         labels = self.labels[picked].to(device)
-        known = labels >= 0
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
-        if phase.identity and known.any():
-            loss = loss + phase.identity * F.cross_entropy(logits, labels, ignore_index=-1)
+        if phase.identity and known_each:
+            total = identity_loss(logits, labels, self.recognizer.scale * phase.margin)
+            loss = loss + phase.identity * (total / known_each)
         if phase.taught and self.targets is not None:
             target, bank = self.targets[picked].to(device), self.targets[: self.photos].to(device)
-            loss = loss + phase.cosine * cosine_loss(embedding, target)
-            loss = loss + phase.relational * relational_loss(embedding, target, bank)
-        return loss, (logits.argmax(1)[known] == labels[known]).float().sum() / known.sum().clamp(min=1)
+            loss = loss + weight * phase.cosine * cosine_loss(embedding, target)
+            loss = loss + weight * phase.relational * relational_loss(embedding, target, bank)
+        hits = (logits.argmax(1) == labels).float().sum()
+        return loss, hits / known_each if known_each else hits
 
     def fit(self) -> None:
         """Train to the last epoch, saving the state and a line of history after each; keep the best one's weights."""
         self.resume()
+        # What an earlier run wrote of the epochs to come is not of this one.
+        purge = {"tensorboard": {"purge_step": self.epoch + 1}}
+        self.accelerator.init_trackers(self.config.out.stem, init_kwargs=purge)
         recipe, before = self.config.recipe, 0
         # Work grows with the pixels of an epoch, so these make the remaining time right across phases.
         work = [phase.input_size**2 * self._batches(phase) for phase in recipe.phases for _ in range(phase.epochs)]
@@ -241,17 +175,15 @@ class Trainer:
     ) -> tuple[float, float]:
         """Go once through a phase's faces; returns the mean loss and the share of known faces recognised."""
         # Seeding by epoch makes a resumed run draw the views that an uninterrupted one would have drawn.
-        seed, rank = self.config.seed * 100_003 + self.epoch, self.accelerator.process_index
-        order = torch.Generator().manual_seed(seed)
-        views = torch.Generator().manual_seed(seed + rank * 1_000_003)
+        seed = self.config.seed * 100_003 + self.epoch
+        order, views = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
         pool, size = self._pool(phase, order), self.config.recipe.batch
         self.model.train()
         sums = torch.zeros(2, device=self.accelerator.device)
         for step, rate in enumerate(rates):
             for group in self.optimiser.param_groups:
                 group["lr"] = float(rate)
-            batch = pool[step * size : (step + 1) * size]
-            loss, hit = self.loss(batch[rank :: self.accelerator.num_processes], phase, views)
+            loss, hit = self.loss(pool[step * size : (step + 1) * size], phase, views)
             self.optimiser.zero_grad()
             self.accelerator.backward(loss)
             self.optimiser.step()
@@ -284,6 +216,8 @@ class Trainer:
                 writer.writeheader()
             writer.writerow(row)
         plot_history(path)
+        figures = {name: value for name, value in row.items() if name != "epoch" and value != ""}
+        self.accelerator.log(figures, step=self.epoch)
         print(row)
 
     def save_state(self) -> None:
@@ -319,26 +253,36 @@ def train(config: Config) -> Description:
 
     Raises `DataError`, `RecognizerError` or `CheckpointError`.
     """
-    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
+    accelerator = Accelerator(
+        mixed_precision="bf16" if config.bf16 else "no",
+        log_with="tensorboard" if config.tensorboard else None,
+        project_dir=config.out.parent,
+    )
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with accelerator.main_process_first():
         data = load_data(config)
     recipe = config.recipe
     description = Description(sorted(set(data.train.names)), recipe.input_size, crop_margin=recipe.crop_margin)
-    description.recipe, description.training_data = json.dumps(config.summary()), config.data.name
+    description.recipe = json.dumps(config.summary())
+    description.training_data = config.data_name or config.data.resolve().name
     trainer = Trainer(config, data, description, accelerator)
     trainer.fit()
+    accelerator.end_training()
     description.minutes = round(trainer.seconds / 60, 1)
     if not accelerator.is_main_process:
         return description
+    # Measured is what is written, not the weights before rounding nor, with bf16, their arithmetic.
+    written = as_written(trainer.recognizer)
+    description.training_accuracy = round(accuracy(written, data.train, description), 4)
     if data.test:
-        description.accuracy = round(accuracy(trainer.recognizer, data.test, description), 4)
+        description.accuracy = round(accuracy(written, data.test, description), 4)
     if people := data.strangers or data.test:
-        found = verify(trainer.recognizer, people, description)
+        found = verify(written, people, description)
         description.thresholds = found.thresholds
         description.true_accept_rates = {rate: round(share, 4) for rate, share in found.rates.items()}
         for rate, share in description.true_accept_rates.items():
             print(f"FAR {rate}: threshold {found.thresholds[rate]}, TAR {share}")
-    save_checkpoint(config.out, trainer.recognizer, description)
-    print(f"{config.out}: test accuracy {description.accuracy:.4f} after {description.minutes} minutes")
+    save_checkpoint(config.out, written, description)
+    accuracies = f"training accuracy {description.training_accuracy:.4f}, test accuracy {description.accuracy:.4f}"
+    print(f"{config.out}: {accuracies} after {description.minutes} minutes")
     return description

@@ -14,22 +14,30 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from accelerate import Accelerator
 from click.testing import CliRunner
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.models import resnet18
 
+from face_encryption.training import cli
 from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
+from face_encryption.training.config import Config, load_data
+from face_encryption.training.evaluate import accuracy, evaluate
 from face_encryption.training.model import (
+    DOWNLOAD,
+    FORMAT,
     CheckpointError,
     Description,
     Recognizer,
+    identity_loss,
     load_backbone,
     load_checkpoint,
     save_checkpoint,
 )
 from face_encryption.training.recipe import Phase, Recipe, RecipeError, load_recipe
-from face_encryption.training.train import Config, learning_rates, load_data
+from face_encryption.training.train import learning_rates
 
 SMALL = Recipe((Phase(3, 97, 2e-4, identity=1.0),), 97, 0.1, rotation=10, zoom=0.1, degrade=0.2, batch=4)
 SMALL_TOML = """
@@ -54,6 +62,22 @@ def history(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def write_teacher(path: Path, height: int, width: int) -> None:
+    """A recogniser that sees nothing but coarse colours."""
+    nodes = [
+        onnx.helper.make_node("AveragePool", ["x"], ["pooled"], kernel_shape=[16, 16], strides=[16, 16]),
+        onnx.helper.make_node("Flatten", ["pooled"], ["y"]),
+    ]
+    size = 3 * (height // 16) * (width // 16)
+    values = [
+        onnx.helper.make_tensor_value_info(name, 1, shape)
+        for name, shape in (("x", [1, 3, height, width]), ("y", [1, size]))
+    ]
+    graph = onnx.helper.make_graph(nodes, "teacher", values[:1], values[1:])
+    opset = onnx.helper.make_opsetid("", 18)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
+
+
 def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: Path, tmp_path: Path) -> None:
     phases = (Phase(4, 97, 2e-4, identity=1.0), Phase(3, 112, 1e-4, identity=1.0))
     chosen = config(data, detector, tmp_path, recipe=replace(SMALL, phases=phases, input_size=112))
@@ -66,6 +90,15 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     assert loaded.classes == ["ada", "bob"]
     assert json.loads(json.dumps(vars(loaded))) == json.loads(json.dumps(vars(description)))
     assert [phase["epochs"] for phase in json.loads(loaded.recipe)["phases"]] == [4, 3]
+    assert loaded.training_data == "photos"
+    found = load_data(chosen)
+    test = found.test
+    assert test is not None
+    assert loaded.training_accuracy == round(accuracy(model, found.train, loaded), 4) > 0
+    report = evaluate(model, loaded, test, test)
+    assert loaded.accuracy == round(report.accuracy, 4)
+    assert loaded.thresholds == report.verification.thresholds
+    assert loaded.true_accept_rates == {rate: round(share, 4) for rate, share in report.verification.rates.items()}
     assert loaded.thresholds["0.001"] >= loaded.thresholds["0.01"]
     embedding, logits = model(torch.zeros(2, 3, 112, 112))
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
@@ -107,31 +140,68 @@ def test_a_killed_run_continues_and_ends_like_an_uninterrupted_one(data: Path, d
     assert load_checkpoint(killed)[1].accuracy == pytest.approx(load_checkpoint(whole)[1].accuracy, abs=0.01)
 
 
-def test_two_processes_follow_one(data: Path, detector: Path, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(SMALL_TOML.format(epochs=6))
-    given = ["train", str(data), "--recipe", str(tmp_path / "recipe.toml"), "--detector", str(detector)]
-    given += ["--cache", str(tmp_path / "cache")]
+def test_two_processes_learn_what_one_learns(data: Path, detector: Path, tmp_path: Path) -> None:
+    # Batches of five, some faces without a name: the processes have different parts of either.
+    phase = "[[phase]]\nepochs = 3\ninput_size = 97\nlearning_rate = 3e-5\n"
+    taught = f"{phase}cosine = 20.0\nrelational = 2.0\nidentity = 0.5\n"
+    views = "rotation = 15\nzoom = 0.1\nshift = 0.05\nlight = 0.2\ndegrade = 0.5\n"
+    head = f"input_size = 97\ncrop_margin = 0.1\nbatch = 5\n{views}"
+    (tmp_path / "recipe.toml").write_text(f"{head}{phase}identity = 1.0\n{taught}")
+    write_teacher(tmp_path / "teacher.onnx", 112, 112)
+    for name, numbers in (("train", (2, 3, 4, 5)), ("test", (6,))):
+        lines = [f"{person}/{number}.png\n" for person in ("ada", "bob") for number in numbers]
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+    lists = {"train_list": tmp_path / "train.txt", "test_list": tmp_path / "test.txt"}
+    taught_by = {"teacher": tmp_path / "teacher.onnx"}
+    recipe = load_recipe(str(tmp_path / "recipe.toml"))
+    alone = config(data, detector, tmp_path, recipe=recipe, **lists, **taught_by)
+    module.train(alone)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    start += ["-m", "face_encryption.runtime", "train", str(data), "--recipe", str(tmp_path / "recipe.toml")]
+    start += ["--detector", str(detector), "--cache", str(alone.cache), "--out", str(tmp_path / "two.safetensors")]
+    for name, path in (lists | taught_by).items():
+        start += [f"--{name.replace('_', '-')}", str(path)]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    for count in (1, 2):
-        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        out = ["--out", str(tmp_path / f"{count}.safetensors")]
-        run = [*start, "-m", "face_encryption.runtime", *given, *out]
-        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    one, two = ([float(row["loss"]) for row in history(tmp_path / f"{count}.safetensors")] for count in (1, 2))
+    done = subprocess.run(start, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, two = history(alone.out), history(tmp_path / "two.safetensors")
     assert len(one) == len(two) == 6
-    # Each process normalises its own half of a batch of eight, and draws other views.
-    assert two[0] == pytest.approx(one[0], rel=0.5)
-    assert two[-1] < two[0]
+    for first, second in zip(one, two, strict=True):
+        assert float(second["loss"]) == pytest.approx(float(first["loss"]), rel=0.02)
+    assert [row["train_accuracy"] for row in two[:2]] == [row["train_accuracy"] for row in one[:2]]
+
+
+def test_tensorboard_shows_the_history(data: Path, detector: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(SMALL_TOML.format(epochs=2))
+    given = [str(data), "--recipe", str(tmp_path / "recipe.toml"), "--detector", str(detector), "--tensorboard"]
+    given += ["--out", str(tmp_path / "r.safetensors"), "--cache", str(tmp_path / "cache")]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 0, result.output
+    events = EventAccumulator(str(tmp_path / "r")).Reload()
+    rows = history(tmp_path / "r.safetensors")
+    for name in ("loss", "train_accuracy", "validation_accuracy", "seconds"):
+        shown = [(event.step, event.value) for event in events.Scalars(name)]
+        assert shown == [(int(row["epoch"]), pytest.approx(float(row[name]))) for row in rows]
+
+
+def test_tensorboard_missing_is_said_in_one_line(
+    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    given = [str(data), "--tensorboard", "--detector", str(detector), "--out", str(tmp_path / "r.safetensors")]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: --tensorboard needs a package: pip install 'face-encryption[tensorboard]'\n"
 
 
 def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path) -> None:
     first = config(data, detector, tmp_path, recipe=replace(SMALL, phases=(Phase(1, 97, 1e-4, identity=1.0),)))
     module.train(first)
     larger = replace(SMALL, phases=(Phase(1, 112, 1e-4, identity=1.0),), input_size=112)
-    second = replace(first, recipe=larger, init=first.out, out=tmp_path / "s.safetensors")
+    second = replace(first, recipe=larger, init=first.out, out=tmp_path / "s.safetensors", data_name="LFW")
     module.train(second)
-    assert load_checkpoint(second.out)[1].input_size == 112
+    description = load_checkpoint(second.out)[1]
+    assert (description.input_size, description.training_data) == (112, "LFW")
 
     torch.manual_seed(1)
     imagenet = resnet18().state_dict()
@@ -144,6 +214,33 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
     for name, message in (("part.safetensors", "no weights of"), ("pickle.pth", "no ResNet-18"), ("none", "no Res")):
         with pytest.raises(CheckpointError, match=message):
             load_backbone(tmp_path / name, model)
+
+
+def test_imagenet_weights_are_fetched_or_the_network_is_to_blame(
+    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "recipe.toml").write_text(SMALL_TOML.format(epochs=1))
+    given = [str(data), "--recipe", str(tmp_path / "recipe.toml"), "--detector", str(detector)]
+    given += ["--imagenet", "download", "--out", str(tmp_path / "r.safetensors"), "--cache", str(tmp_path / "cache")]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 1, result.output
+    assert "resnet18-f37072fd.pth: cannot be had (" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "r.safetensors").exists()
+
+    kept = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    imagenet = resnet18().state_dict()
+    torch.save(imagenet, kept)
+    model = Recognizer(2)
+    load_backbone(DOWNLOAD, model)
+    assert torch.equal(model.backbone.state_dict()["layer4.1.conv2.weight"], imagenet["layer4.1.conv2.weight"])
+    torch.save({"conv1.weight": Path("an object that is no tensor")}, kept)
+    with pytest.raises(CheckpointError, match="cannot be had"):
+        load_backbone(DOWNLOAD, model)
 
 
 def test_a_teacher_is_learned_from(data: Path, detector: Path, tmp_path: Path, shared: Path) -> None:
@@ -197,12 +294,40 @@ def test_known_recipes_are_read() -> None:
         (("input_size = 97", "input_size = 32"), "input_size is 32"),
         (("[[phase]]", "[phase"), "Expected"),
         (("learning_rate = 2e-4", ""), "learning_rate"),
+        (("identity = 1.0", "identity = 1.0\nmargin = 1.0"), "margin is 1.0; it must be below 1"),
+        (("identity = 1.0", "identity = 1.0\nmargin = -0.1"), "margin is -0.1"),
+        (("identity = 1.0", "cosine = 1.0\nmargin = 0.3"), "margin belongs to the identity loss"),
     ],
 )
 def test_bad_recipes(change: tuple[str, str], message: str, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(SMALL_TOML.format(epochs=3).replace(*change))
     with pytest.raises(RecipeError, match=message):
         load_recipe(str(tmp_path / "r.toml"))
+
+
+def test_a_margin_makes_the_right_identity_harder() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 64 * (2 * torch.rand(6, 4, generator=generator) - 1)
+    labels = torch.tensor([0, 3, -1, 1, -1, 2])
+    plain = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+    assert torch.equal(identity_loss(logits, labels), plain)
+    losses = [identity_loss(logits, labels, 64 * margin) for margin in (0.0, 0.1, 0.35)]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[2]
+    # A margin is what the other cosines would have gained.
+    others = logits + 64 * 0.35 * (torch.arange(4) != labels[:, None])
+    assert torch.allclose(losses[2], identity_loss(others, labels), rtol=1e-5)
+
+
+def test_a_phases_margin_is_in_units_of_cosines(data: Path, detector: Path, tmp_path: Path) -> None:
+    chosen = config(data, detector, tmp_path)
+    trainer = module.Trainer(chosen, load_data(chosen), Description(["ada", "bob"], 97), Accelerator())
+    trainer.model.eval()  # the class head of a new recognizer is as good as chance: all cosines are about equal
+    losses = [
+        trainer.loss(torch.arange(8), Phase(1, 97, 1e-4, identity=1.0, margin=margin), torch.Generator())[0].item()
+        for margin in (0.0, 0.5)
+    ]
+    assert 64 * 0.3 < losses[1] - losses[0] < 64 * 0.5
 
 
 def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
@@ -212,6 +337,10 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
     image = torch.randn(1, 3, 112, 112)
     assert torch.equal(model(image)[1], loaded(image)[1])
     assert description.classes == ["a", "b", "c"]
+    before = {key: value for key, value in vars(description).items() if key != "training_accuracy"}
+    metadata = {"format": FORMAT, "scale": "64.0", "description": json.dumps(before)}
+    save_file(load_file(tmp_path / "c.safetensors"), tmp_path / "older.safetensors", metadata)
+    assert load_checkpoint(tmp_path / "older.safetensors")[1].training_accuracy == 0
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "c.safetensors").read_bytes()[:1000])
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     for name, message in (("none", "no such"), ("cut", "not a readable"), ("other", "not a face-encryption")):
@@ -229,6 +358,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
         ({"--teacher": "pairs.txt"}, "not an ONNX model"),
         ({"--teacher": "teachers.toml"}, "none.onnx: no such recogniser"),
         ({"--pairs": "pairs.txt"}, "pairs.txt: shows ada, who is trained on"),
+        ({"--imagenet": "recipe.toml"}, "no ResNet-18 weights as safetensors"),
         ({"--init": "recipe.toml"}, "not a readable safetensors file"),
         ({"--detector": "recipe.toml"}, "face-encryption export --detector-only"),
     ],
@@ -240,13 +370,7 @@ def test_command_reports_what_is_wrong_in_one_line(
     (tmp_path / "recipe.toml").write_text(recipe)
     (tmp_path / "pairs.txt").write_text("ada/0.png ada/1.png\n")
     (tmp_path / "teachers.toml").write_text('[one]\nmodel = "none.onnx"\n')
-    node = onnx.helper.make_node("Identity", ["x"], ["y"])
-    values = [onnx.helper.make_tensor_value_info(name, 1, [1, 3, 64, 48]) for name in "xy"]
-    graph = onnx.helper.make_graph([node], "teacher", values[:1], values[1:])
-    onnx.save(
-        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10),
-        tmp_path / "other-size.onnx",
-    )
+    write_teacher(tmp_path / "other-size.onnx", 64, 48)
     chosen = {"--recipe": "recipe.toml", "--detector": str(detector)} | options
     given = [str(data), "--out", str(tmp_path / "r.safetensors"), "--cache", str(tmp_path / "cache")]
     for name, value in chosen.items():

@@ -1,15 +1,22 @@
 """What the recognizer is shown in training: aligned faces for the teacher, and random views."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from face_encryption.training.aligned import TEMPLATE, align
 from face_encryption.training.augment import degraded, plain_view, random_view
 from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.morph import morph
 from face_encryption.training.recipe import load_recipe
+
+
+def draws(count: int, seed: int) -> Callable[..., Tensor]:
+    return partial(torch.rand, count, generator=torch.Generator().manual_seed(seed))
 
 
 def test_alignment_puts_the_keypoints_on_the_template() -> None:
@@ -35,7 +42,7 @@ def test_the_plain_view_is_the_middle_of_the_cut() -> None:
 def test_random_views_repeat_with_the_seed_and_keep_their_range() -> None:
     faces = torch.randint(0, 256, (5, 64, 64, 3), dtype=torch.uint8)
     recipe = replace(load_recipe("distilled"), crop_margin=0.25)
-    first, second, third = (random_view(faces, 48, recipe, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, second, third = (random_view(faces, 48, recipe, draws(5, seed)) for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
     assert first.min() >= 0
@@ -45,11 +52,11 @@ def test_random_views_repeat_with_the_seed_and_keep_their_range() -> None:
 def test_a_share_of_the_faces_is_degraded_and_none_is_changed_in_place() -> None:
     faces = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
     before = faces.clone()
-    changed = degraded(faces, 0.5, torch.Generator().manual_seed(0))
+    changed = degraded(faces, 0.5, draws(40, 0))
     assert torch.equal(faces, before)
     share = (changed != faces).flatten(1).any(1).float().mean()
     assert 0.3 < share < 0.7
-    assert torch.equal(degraded(faces, 0.0, torch.Generator()), faces)
+    assert torch.equal(degraded(faces, 0.0, draws(40, 0)), faces)
 
 
 def test_the_teachers_losses_are_least_where_the_recognizer_agrees() -> None:

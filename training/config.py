@@ -1,0 +1,98 @@
+"""What decides a run, and the sets of faces that it is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from face_encryption.training.aligned import read_recognizers
+from face_encryption.training.attacked import load_attacked
+from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
+from face_encryption.training.faces import FaceSet, cut_size, load_faces
+from face_encryption.training.morph import load_morphs
+from face_encryption.training.recipe import Recipe
+
+
+@dataclass
+class Config:
+    """A run's recipe, data and places.
+
+    `pairs` lists photos of people ("probe gallery" a line) who are kept out of training and on whom the thresholds are
+    set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
+    without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights or
+    `DOWNLOAD` (see `load_backbone`). With `tensorboard` its event files go into a folder beside `out`, of the same name
+    without a suffix. The checkpoint calls the data `data_name`, or as their folder is called.
+    """
+
+    data: Path
+    recipe: Recipe
+    train_list: Path | None = None
+    test_list: Path | None = None
+    pairs: Path | None = None
+    detector: Path = Path("artifacts/detector.onnx")
+    teacher: Path | None = None
+    init: Path | None = None
+    imagenet: Path | None = None
+    data_name: str | None = None
+    out: Path = Path("runs/recognizer.safetensors")
+    cache: Path = Path("cache")
+    seed: int = 0
+    bf16: bool = False
+    tensorboard: bool = False
+
+    def summary(self) -> dict[str, Any]:
+        """Return all that decides the result as JSON types, with file names in place of paths."""
+        elsewhere = ("out", "cache", "recipe", "tensorboard", "data_name")
+        chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
+        return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
+
+
+@dataclass
+class Data:
+    """The sets of faces of a run: `validation` chooses the checkpoint, `test` is read once, at the end.
+
+    `extra`, `morphs` and `attacked` are for the teachers alone, `strangers` are of people nobody learned from.
+    """
+
+    train: FaceSet
+    validation: FaceSet | None
+    test: FaceSet | None
+    extra: FaceSet | None
+    morphs: FaceSet | None
+    attacked: FaceSet | None
+    strangers: FaceSet | None
+
+
+def load_data(config: Config) -> Data:
+    """Cut and cache all faces that a run needs. Raises `DataError` or `RecognizerError`."""
+    recipe = config.recipe
+    if recipe.taught and not config.teacher:
+        raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
+    photos = list_data(config.data, config.train_list, config.test_list)
+    strangers = read_list(config.pairs, config.data) if config.pairs else []
+    listed = {photo.name for photo in [*photos.train, *photos.test]}
+    if both := sorted(listed & {photo.name for photo in strangers}):
+        raise DataError(f"{config.pairs}: shows {both[0]}, who is trained on; the pairs must be of other people")
+    listed |= {photo.name for photo in strangers}
+    train, validation = split_validation(photos.train)
+    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
+    size = cut_size(recipe.input_size, recipe.crop_margin)
+    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.taught else []
+
+    def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
+        # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
+        if not photos:
+            return None
+        taught_by = teachers if learn else []
+        return load_faces(config.data, photos, config.detector, config.cache, size, taught_by, alone=learn)
+
+    learned, others = load(train, learn=True), load(extra, learn=True)
+    assert learned is not None
+    seen = [learned, *([others] if others else [])]
+    morphs = attacked = None
+    if recipe.taught and recipe.morphs:
+        morphs = load_morphs(seen, recipe.morphs, teachers, config.cache, config.seed)
+    if recipe.taught and recipe.attacked:
+        sets = [*seen, *([morphs] if morphs else [])]
+        attacked = load_attacked(sets, recipe.attacked, teachers, config.cache, config.seed, bf16=config.bf16)
+    return Data(learned, load(validation), load(photos.test), others, morphs, attacked, load(strangers))
