@@ -351,7 +351,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"--recipe": "none"}, "none: neither a recipe (continued, distilled, study) nor a readable file"),
+        ({"--recipe": "none"}, "none: neither a recipe (distilled, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
         ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
