@@ -43,15 +43,15 @@ MODELS = Path(str(files("face_encryption.models")))
 # A label is reached in a few steps, and more do not bring it nearer.
 STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 20)}
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon, an effort steps of a
-# size that suits an epsilon of 8. Plain descent is the shortest way from oneself for this very recognizer, momentum the
-# shortest to a label; diversity is for strangers, so it is the cloak's, which several recognizers make.
+# size that suits an epsilon of 8. Momentum is the shortest way to a label; with views (diversity) it is what carries
+# over best to recognizers of strangers.
 BUDGET = {"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 EFFORT = {"fast": {"steps": 4, "step_size": 4}, "normal": {"steps": 8, "step_size": 4}}
 THOROUGH = EFFORT | {"thorough": {"steps": 20, "step_size": 2}}
 PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0}
 DEFAULTS = {
     LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN | {"momentum": 1},
-    FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN,
+    FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN | {"momentum": 1, "diversity": 1},
 }
 CLOAK_DEFAULTS = BUDGET | {"effort": THOROUGH, "momentum": 1, "diversity": 1, "perceptual": 1}
 
