@@ -103,10 +103,11 @@ def read_ranges(path: Path, digest: str) -> dict[str, list[float]]:
     try:
         found = json.loads(path.read_text())
         ranges = {objective.name: [float(each) for each in found[objective.name]] for objective in OBJECTIVES}
+        belongs = found["checkpoint_sha256"] == digest
     except FileNotFoundError:
         raise RangesError(f"{path}: no such ranges; make them with --calibrate FOLDER, a folder of photos") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RangesError(f"{path}: not the ranges of a calibration ({error!r})") from None
-    if found["checkpoint_sha256"] != digest:
+    if not belongs:
         raise RangesError(f"{path}: ranges of another checkpoint; make them anew with --calibrate FOLDER")
     return ranges

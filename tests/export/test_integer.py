@@ -138,7 +138,13 @@ def test_ranges_are_kept(tmp_path: Path) -> None:
     assert read_ranges(path, "abc") == {name: [0.1235, 3.0] for name in given}
     with pytest.raises(RangesError, match="another checkpoint"):
         read_ranges(path, "def")
-    for damage in ("{", "[]", '{"checkpoint_sha256": "abc", "label": [1]}', '{"feature": ["x"], "label": [1]}'):
+    for damage in (
+        "{",
+        "[]",
+        '{"checkpoint_sha256": "abc", "label": [1]}',
+        '{"feature": ["x"], "label": [1]}',
+        '{"feature": [1], "label": [1]}',
+    ):
         path.write_text(damage)
         with pytest.raises(RangesError, match="not the ranges"):
             read_ranges(path, "abc")
