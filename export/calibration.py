@@ -17,14 +17,13 @@ from face_encryption.export.attack import resampling_matrix
 from face_encryption.export.graphs import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import RangesError, depending, ranged
 from face_encryption.runtime.faces import cut_square
-from face_encryption.training.data import DataError
+from face_encryption.training.data import PHOTO_SUFFIXES, DataError
 from face_encryption.training.faces import main_face, read_photo
 
 # What lies beyond in a gradient is clipped; a forward map keeps its largest value and more, for other pictures.
 SHARE, HEADROOM = 99.9, 1.1
 # So many faces, with noise of so many levels as an attack starts from.
 FACES, NOISE = 100, 8.0
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def faces_of(folder: Path, detector: ort.InferenceSession, margin: float) -> list[npt.NDArray[np.uint8]]:
@@ -32,7 +31,7 @@ def faces_of(folder: Path, detector: ort.InferenceSession, margin: float) -> lis
 
     Photos that cannot be read or show no face are left out. Raises `RangesError` when none is left.
     """
-    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
     found = []
     # From all over the folder: neighbours are often photos of one person.
     for path in np.random.default_rng(0).permutation(np.array(photos, object)):
