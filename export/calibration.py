@@ -13,7 +13,6 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
 
-from face_encryption.export.attack import resampling_matrix
 from face_encryption.export.graphs import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import RangesError, depending, ranged
 from face_encryption.runtime.faces import cut_square
@@ -67,8 +66,7 @@ def calibrate(
     for number, face in enumerate(faces):
         embedding, probabilities = seen[(number + number % 2) % len(faces)]
         target = probabilities.argmax() if objective is LABEL else embedding
-        rows = resampling_matrix(len(face), surrogate.size)
-        image = (rows @ torch.from_numpy(face).permute(2, 0, 1).float() @ rows.T)[None].numpy()
+        image = surrogate.image(torch.from_numpy(face)).numpy()
         image = (image + random.uniform(-NOISE, NOISE, image.shape)).clip(0, 255).astype(np.float32)
         maps = values({"image": image, objective.target: target.numpy()})
         measured.append(

@@ -84,6 +84,11 @@ class Surrogate(nn.Module):
         embedding, logits = self.model((image - self.mean) / self.std)
         return embedding, logits
 
+    def image(self, face: Tensor) -> Tensor:
+        """Resample a square cut u8 [S, S, 3] to what the network takes, f32 [1, 3, N, N] in [0, 255]."""
+        rows = resampling_matrix(face.shape[0], self.size)
+        return (rows @ face.permute(2, 0, 1).float() @ rows.T)[None]
+
     def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Return an objective's loss of one image f32 [1, 3, N, N] in [0, 255] and a target, and the embedding."""
 
@@ -122,8 +127,7 @@ class FaceRecognizer(nn.Module):
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """Resample, embed and classify one square cut."""
-        rows = resampling_matrix(face.shape[0], self.surrogate.size)
-        embedding, logits = self.surrogate((rows @ face.permute(2, 0, 1).float() @ rows.T)[None])
+        embedding, logits = self.surrogate(self.surrogate.image(face))
         return embedding[0], logits[0].softmax(0)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from face_encryption.export.attack import FEATHER, GRID, Attack, Move, Square, View, resampling_matrix
+from face_encryption.export.attack import FEATHER, GRID, Attack, Move, Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
     FEATURE,
@@ -276,10 +276,7 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     ours = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **chosen)[0]
 
     def loss(protected: torch.Tensor) -> float:
-        faces = protected.permute(2, 0, 1).float() - square.pixels
-        rows = resampling_matrix(len(setup.face), setup.reference.size)
-        image = View(rows, rows).of(square.pixels + faces)
-        return setup.reference.loss(LABEL)(image, label[0])[0].item()
+        return setup.reference.loss(LABEL)(setup.reference.image(protected), label[0])[0].item()
 
     assert loss(torch.from_numpy(ours)) == pytest.approx(loss(square.protected(theirs)), rel=0.01, abs=1e-3)
 
