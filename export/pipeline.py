@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -49,7 +50,7 @@ BUDGET = {"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 EFFORT = {"fast": {"steps": 4, "step_size": 4}, "normal": {"steps": 8, "step_size": 4}}
 THOROUGH = EFFORT | {"thorough": {"steps": 20, "step_size": 2}}
 PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0}
-DEFAULTS = {
+DEFAULTS: dict[Objective, dict[str, Any]] = {
     LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN | {"momentum": 1},
     FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN | {"momentum": 1, "diversity": 1},
 }
