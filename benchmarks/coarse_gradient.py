@@ -1,6 +1,6 @@
 """How coarse the gradient of a sign step may be: the cloak with maps rounded to few bits, forward and backward.
 
-    python benchmarks/coarse_gradient.py DATA PAIRS [--checkpoint models/recognizer.safetensors] [--sample 100]
+    python benchmarks/coarse_gradient.py DATA PAIRS [--sample 100]
 
 Simulated in PyTorch: what enters each convolution (forward) and the gradient that enters its transpose (backward) is
 rounded to a signed number of so many bits, with one scale a map, at which one value in ten thousand is clipped. So it
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
 from face_encryption.export.graphs import FEATURE, FaceRecognizer, Surrogate, fold
-from face_encryption.export.pipeline import DEFAULTS, EFFORT
+from face_encryption.export.pipeline import DEFAULTS, EFFORT, MODELS
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import DataError, Photo, read_pairs
 from face_encryption.training.faces import main_face, open_detector, read_photo
@@ -103,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("--checkpoint", type=Path, default=Path("models/recognizer.safetensors"))
+    parser.add_argument("--checkpoint", type=Path, default=MODELS / "recognizer.safetensors")
     parser.add_argument("--detector", type=Path, default=Path("artifacts/detector.onnx"))
     parser.add_argument("--sample", type=int, default=100, help="people, the first of PAIRS (100)")
     options = parser.parse_args()
