@@ -116,7 +116,7 @@ def test_away(run: Run) -> None:
 @pytest.mark.parametrize(("options", "number"), [(["--decoy", 3], 3), (["--decoy", "--seed", 4], 5)])
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_decoy(run: Run, options: list[object], number: int) -> None:
-    result = run("protect", "photo.png", "--steps", 4, *options, "--json")
+    result = run("protect", "photo.png", *options, "--json")
     assert result.exit_code == 0
     facts = json.loads(result.stdout)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("decoy", None, None)
