@@ -7,7 +7,7 @@ rounded to a signed number of so many bits, with one scale a map, at which one v
 says what fewer bits would cost where a processor has them; what bytes cost and gain is `precision.py`'s to measure.
 Steps, views and rounding are the exported attack's, and the float recognizer judges. A row is a choice of bits: the
 share of people whose cloaked face falls below the threshold at a false accept rate of 1 %, the mean similarity to
-their other photo, and how many signs of the first step agree with the float gradient's.
+their other photo, and how many signs of a gradient agree with the float gradient's.
 """
 
 import argparse
@@ -112,10 +112,8 @@ def main() -> None:
     surrogate, exact = fold(model, description), fold(model, description)
     bits: dict[str, int | None] = dict.fromkeys(NAMES)
     coarsen(surrogate, bits)
-    people = cuts(
-        options.data, read_pairs(options.pairs, options.data)[: options.sample], options.detector,
-        description.crop_margin,
-    )  # fmt: skip
+    pairs = read_pairs(options.pairs, options.data)[: options.sample]
+    people = cuts(options.data, pairs, options.detector, description.crop_margin)
     judge = FaceRecognizer(exact)
     with torch.no_grad():
         own, gallery = (torch.stack([judge(pair[side])[0] for pair in people]) for side in (0, 1))
@@ -123,6 +121,7 @@ def main() -> None:
     threshold = float(np.quantile(others.numpy(), 0.99))
 
     efforts = [EFFORT[name] for name in ("fast", "normal")]
+    style = [torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual")]
     heads = [name for effort in efforts for name in (f"protected, K = {effort['steps']}", "similarity")]
     print("| " + " | ".join([*NAMES, *heads, "signs as in float"]) + " |")
     print("| " + " | ".join(["---"] * (len(heads) + 3)) + " |")
@@ -132,13 +131,10 @@ def main() -> None:
         for effort in efforts:
             attack = Attack(surrogate.gradient(FEATURE), surrogate.size, effort["steps"])
             scalars = [torch.tensor(float(each)) for each in (-1, EPSILON, effort["step_size"])]
-            scalars += [
-                torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual")
-            ]
             similarities = []
             for (face, _), reference, other in zip(people, own, gallery, strict=True):
                 with torch.no_grad():
-                    protected = attack(face, reference, *scalars, torch.tensor(0))[0]
+                    protected = attack(face, reference, *scalars, *style, torch.tensor(0))[0]
                     similarities.append(float(judge(protected)[0] @ other))
             row += [f"{np.mean(np.array(similarities) < threshold):.1%}", f"{np.mean(similarities):.3f}"]
         same = [agreement(surrogate, exact, pair[0], reference) for pair, reference in zip(people, own, strict=True)]

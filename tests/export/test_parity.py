@@ -278,9 +278,10 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     def loss(protected: torch.Tensor) -> float:
         return setup.reference.loss(LABEL)(setup.reference.image(protected), label[0])[0].item()
 
-    # Signs of gradients near zero fall either way, and later steps follow: so to a hundredth of the way that both went.
     start, reached = loss(torch.from_numpy(setup.face)), loss(square.protected(theirs))
-    assert loss(torch.from_numpy(ours)) == pytest.approx(reached, abs=0.01 * abs(start - reached))
+    # Signs of gradients near zero fall either way; after many steps that shows, as a small part of the way.
+    apart = 1e-3 if steps <= 4 else 0.002 * abs(start - reached)
+    assert loss(torch.from_numpy(ours)) == pytest.approx(reached, rel=0.01, abs=apart)
 
 
 @pytest.mark.parametrize("side", [2, 3, GRID - 1, GRID, GRID + 1, 700, 2000])
