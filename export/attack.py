@@ -4,9 +4,11 @@ Madry et al. 2018 (arXiv:1706.06083), on the pixels of the photo: each step resa
 recognizer's grid, takes the gradient there, carries it back through the same resampling, and moves every pixel by the
 step size along its sign. epsilon and step size are in pixel levels (8 means 8/255).
 
-Two additions make what one recognizer teaches count for others: momentum, which sums the gradients of all steps (Dong
-et al. 2018, MI-FGSM, arXiv:1710.06081), and diversity, which shows each step another view of the face (Xie et al. 2019,
-DI-FGSM, arXiv:1803.06978). With both at 0 it is plain PGD.
+Three additions make what one recognizer teaches count for others: momentum, which sums the gradients of all steps (Dong
+et al. 2018, MI-FGSM, arXiv:1710.06081), diversity, which shows each step another view of the face (Xie et al. 2019,
+DI-FGSM, arXiv:1803.06978), and an intermediate map, which is moved away from what it was, since recognizers have more
+in common there than in their embeddings (Ganeshan et al. 2019, FDA, arXiv:1909.04385; Huang et al. 2019, ILA,
+arXiv:1907.10823). With all at 0 it is plain PGD.
 """
 
 from collections.abc import Callable
@@ -31,7 +33,7 @@ ZOOM, SHIFT = 0.12, 0.06
 # A step draws these from the seed: zoom, two shifts, and whether to mirror.
 DRAWS = 4
 
-Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Gradient = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def resampling_matrix(side: int, size: int, zoom: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
@@ -168,20 +170,31 @@ class Move:
 
     `direction` is +1 to move towards the target and -1 to move away from it; `step_size` is in pixel levels;
     `momentum` is what remains of the earlier steps' gradients, 0 for nothing and 1 for all; `diversity` is how much the
-    views differ, 0 for not at all.
+    views differ, 0 for not at all; `intermediate` is the weight of the intermediate map's distance to the unchanged
+    face's, which every step enlarges, beside the loss.
     """
 
     direction: Tensor
     step_size: Tensor
     momentum: Tensor
     diversity: Tensor
+    intermediate: Tensor
+
+    @property
+    def weight(self) -> Tensor:
+        """Return the weight of that distance beside a loss that is descended to a target or ascended away from one."""
+        return -self.direction * self.intermediate
 
 
 class Attack(nn.Module):
     """K steps of projected gradient descent on one square face."""
 
     def __init__(self, gradient: Gradient, size: int, steps: int, feather: float = FEATHER) -> None:
-        """Take `gradient(image f32 [1, 3, size, size] in levels, target) -> (gradient, loss)`, and K = `steps`."""
+        """Take the gradient and K = `steps`.
+
+        It is `gradient(image, target, unchanged, weight) -> (gradient, loss)`, of the loss and `weight` times the
+        distance of the intermediate maps of `image` and `unchanged`, both f32 [1, 3, size, size] in levels.
+        """
         super().__init__()
         self.gradient, self.size, self.steps, self.feather = gradient, size, steps, feather
 
@@ -195,6 +208,7 @@ class Attack(nn.Module):
         momentum: Tensor,
         diversity: Tensor,
         perceptual: Tensor,
+        intermediate: Tensor,
         seed: Tensor,
         grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -205,7 +219,8 @@ class Attack(nn.Module):
         Returns the protected face, u8 [S, S, 3], and f32 [K], the loss that each step met: element 0 is the random
         start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
         """
-        square, move = self.square(face, epsilon, perceptual, grid), Move(direction, step_size, momentum, diversity)
+        square = self.square(face, epsilon, perceptual, grid)
+        move = Move(direction, step_size, momentum, diversity, intermediate)
         perturbation, draws = self.begin(square, seed), self.draws(seed)
         velocity = torch.zeros_like(perturbation)
         losses = []
@@ -237,7 +252,8 @@ class Attack(nn.Module):
         embedding (f32 [E]); `draws` f32 [DRAWS] decide the view.
         """
         view = square.view(self.size, draws, move.diversity)
-        gradient, loss = self.gradient(view.of(square.face(perturbation)), target)
+        changed, unchanged = view.of(square.face(perturbation)), view.of(square.pixels)
+        gradient, loss = self.gradient(changed, target, unchanged, move.weight)
         perturbation, velocity = self.advance(square, perturbation, velocity, view.back(gradient), move)
         return perturbation, velocity, loss
 
@@ -266,6 +282,7 @@ class AttackStep(Attack):
         momentum: Tensor,
         diversity: Tensor,
         perceptual: Tensor,
+        intermediate: Tensor,
         seed: Tensor,
         grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -273,7 +290,8 @@ class AttackStep(Attack):
 
         Returns the next of both, the face that they would give, u8 [S, S, 3], and the loss before the step.
         """
-        square, move = self.square(face, epsilon, perceptual, grid), Move(direction, step_size, momentum, diversity)
+        square = self.square(face, epsilon, perceptual, grid)
+        move = Move(direction, step_size, momentum, diversity, intermediate)
         first = iteration == 0
         before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
         moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))

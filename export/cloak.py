@@ -19,12 +19,12 @@ KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of
 class Source:
     """A recognizer as a source of gradients.
 
-    `gradient` maps an image f32 [1, 3, size, size] in levels and a reference f32 [dimensions] to the gradient of one
-    minus their similarity, that loss, and the embedding. `template` f32 [4, 2] says where the recognizer wants eyes,
+    `gradient` is that of `Attack`, with a reference f32 [dimensions] as the target and one minus the similarity as the
+    loss, and returns the embedding besides. `template` f32 [4, 2] says where the recognizer wants eyes,
     nose and mouth, as parts of its image's edge; None for one that sees the whole square.
     """
 
-    gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    gradient: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
     size: int
     dimensions: int
     template: Tensor | None = None
@@ -45,7 +45,7 @@ class Cloak(Attack):
 
     def __init__(self, sources: Sequence[Source], steps: int, feather: float = FEATHER) -> None:
         """Take the sources and K = `steps`."""
-        super().__init__(lambda image, target: sources[0].gradient(image, target)[:2], sources[0].size, steps, feather)
+        super().__init__(lambda *given: sources[0].gradient(*given)[:2], sources[0].size, steps, feather)
         self.sources = sources
 
     def forward(  # type: ignore[override]
@@ -57,6 +57,7 @@ class Cloak(Attack):
         momentum: Tensor,
         diversity: Tensor,
         perceptual: Tensor,
+        intermediate: Tensor,
         seed: Tensor,
         grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -65,7 +66,7 @@ class Cloak(Attack):
         The losses are means over the sources.
         """
         square = self.square(face, epsilon, perceptual, grid)
-        move = Move(torch.tensor(-1.0), step_size, momentum, diversity)
+        move = Move(torch.tensor(-1.0), step_size, momentum, diversity, intermediate)
         frames = [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
         references = [self.reference(square, source, frame) for source, frame in zip(self.sources, frames, strict=True)]
         perturbation, draws = self.begin(square, seed), self.draws(seed)
@@ -75,7 +76,8 @@ class Cloak(Attack):
             changed, gradients, met = square.face(perturbation), [], []
             for source, frame, reference in zip(self.sources, frames, references, strict=True):
                 view = square.view(source.size, draws[number], diversity, frame)
-                gradient, loss, _ = source.gradient(view.of(changed), reference)
+                unchanged = view.of(square.pixels)
+                gradient, loss, _ = source.gradient(view.of(changed), reference, unchanged, move.weight)
                 gradients.append(of_unit_size(view.back(gradient)))
                 met.append(loss)
             perturbation, velocity = self.advance(square, perturbation, velocity, torch.stack(gradients).mean(0), move)
@@ -85,4 +87,5 @@ class Cloak(Attack):
     def reference(self, square: Square, source: Source, frame: Frame | None) -> Tensor:
         """Return a source's embedding of the unchanged face, f32 [dimensions]."""
         view = square.view(source.size, torch.zeros(4), torch.zeros(()), frame)
-        return source.gradient(view.of(square.pixels), torch.zeros(source.dimensions))[2]
+        unchanged = view.of(square.pixels)
+        return source.gradient(unchanged, torch.zeros(source.dimensions), unchanged, torch.zeros(()))[2]

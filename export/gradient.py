@@ -49,21 +49,20 @@ def fold_batch_norm(model: nn.Module) -> fx.GraphModule:
 
 
 def trace_gradient(
-    loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    image: Tensor,
-    target: Tensor,
+    loss: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
+    examples: Sequence[Tensor],
     rules: Sequence[rewrite.Rule] = rewrite.RULES,
 ) -> fx.GraphModule:
-    """Trace `(image, target) -> (gradient of the loss by the image, loss, aside)` into a flat graph of aten ops.
+    """Trace `examples -> (gradient of the loss by the first of them, aside)` into a flat graph of aten ops.
 
-    `image` and `target` are examples that fix shapes and dtypes; `loss` returns a scalar and whatever else is wanted.
+    The examples fix shapes and dtypes; `loss` takes what is like them, and returns a scalar and what else is wanted.
     """
 
-    def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        gradient, (value, aside) = torch.func.grad_and_value(loss, has_aux=True)(image, target)
-        return gradient, value, aside
+    def gradient(*given: Tensor) -> tuple[Tensor, ...]:
+        gradient, aside = torch.func.grad(loss, has_aux=True)(*given)
+        return gradient, *aside
 
-    traced = make_fx(gradient)(image, target)
+    traced = make_fx(gradient)(*examples)
     # Tracing leaves detach ops behind, which mean nothing without a tape.
     for node in list(traced.graph.nodes):
         if node.target == aten.detach.default:

@@ -17,24 +17,26 @@ DOMAIN, NAME = "face_encryption", "Gradient"
 
 
 @torch.library.custom_op("face_encryption::gradient", mutates_args=())
-def gradient_call(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Stand for `(image, target) -> (gradient, loss)` while an attack is exported; it cannot be computed."""
+def gradient_call(image: Tensor, target: Tensor, unchanged: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Stand for the gradient that `Attack` takes while an attack is exported; it cannot be computed."""
     raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
 
 
 @gradient_call.register_fake
-def _(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _(image: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
     return torch.empty_like(image), image.new_empty(())
 
 
 @torch.library.custom_op("face_encryption::embedding_gradient", mutates_args=())
-def embedding_gradient_call(image: Tensor, target: Tensor, which: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Stand for `(image, target) -> (gradient, loss, embedding)` of one of several recognizers, as above."""
+def embedding_gradient_call(
+    image: Tensor, target: Tensor, unchanged: Tensor, weight: Tensor, which: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Stand for the gradient of one of several recognizers, which `Cloak` takes, as above."""
     raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
 
 
 @embedding_gradient_call.register_fake
-def _(image: Tensor, target: Tensor, which: int) -> tuple[Tensor, Tensor, Tensor]:
+def _(image: Tensor, target: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(image), image.new_empty(()), torch.empty_like(target)
 
 
@@ -46,7 +48,12 @@ _SCHEMA = onnx.defs.OpSchema(
     NAME,
     DOMAIN,
     1,
-    inputs=[_parameter("image", "tensor(float)"), _parameter("target", "T")],
+    inputs=[
+        _parameter("image", "tensor(float)"),
+        _parameter("target", "T"),
+        _parameter("unchanged", "tensor(float)"),
+        _parameter("weight", "tensor(float)"),
+    ],
     outputs=[_parameter(name, "tensor(float)") for name in ("gradient", "loss", "embedding")],
     type_constraints=[("T", ["tensor(int64)", "tensor(float)"], "a label or an embedding")],
     attributes=[onnx.defs.OpSchema.Attribute("which", onnx.defs.OpSchema.AttrType.INT, "of the gradients")],
@@ -54,20 +61,20 @@ _SCHEMA = onnx.defs.OpSchema(
 _OP = onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, 1), NAME, _SCHEMA)
 
 
-def translate_gradient_call(image: Any, target: Any) -> Any:
+def translate_gradient_call(image: Any, target: Any, unchanged: Any, weight: Any) -> Any:
     """Translate the placeholder to an ONNX node of this project's domain."""
-    return _OP(image, target, which=0)[:2]
+    return _OP(image, target, unchanged, weight, which=0)[:2]
 
 
-def translate_embedding_gradient_call(image: Any, target: Any, which: int) -> Any:
+def translate_embedding_gradient_call(image: Any, target: Any, unchanged: Any, weight: Any, which: int) -> Any:
     """Translate the placeholder of one of several recognizers."""
-    return _OP(image, target, which=which)
+    return _OP(image, target, unchanged, weight, which=which)
 
 
 def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
     """Replace every placeholder in `model`, in place, by a copy of the nodes of the exported gradient that it names.
 
-    All copies use the same initialisers.
+    All copies use the same initialisers. A gradient with fewer inputs than the placeholder takes the first of them.
     """
     weights: dict[ir.Value, ir.Value] = {}
     for number, gradient in enumerate(gradients):
@@ -80,7 +87,7 @@ def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
         if (node.domain, node.op_type) != (DOMAIN, NAME):
             continue
         gradient = gradients[node.attributes["which"].as_int()]
-        values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=True)) | {None: None}
+        values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=False)) | {None: None}
         for inner in gradient.graph:
             clone = ir.Node(
                 inner.domain,

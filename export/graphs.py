@@ -46,12 +46,14 @@ class Objective:
 
     `name` is in the graphs' names, `target` that of the input which says whom, `example` one of its dtype and shape.
     `loss` takes embedding [1, E], logits [1, classes] and a target; it is small where the face is what the target says.
+    `intermediate` says whether the attack also moves the intermediate map.
     """
 
     name: str
     target: str
     example: Tensor
     loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    intermediate: bool = False
 
 
 # Towards or away from a class that the recognizer knows: the cross-entropy.
@@ -60,7 +62,11 @@ LABEL = Objective(
 )
 # Towards or away from any face's embedding: one minus the cosine similarity, by which recognizers compare faces.
 FEATURE = Objective(
-    "feature", "reference", torch.zeros(EMBEDDING_SIZE), lambda embedding, _, reference: 1 - embedding[0] @ reference
+    "feature",
+    "reference",
+    torch.zeros(EMBEDDING_SIZE),
+    lambda embedding, _, reference: 1 - embedding[0] @ reference,
+    intermediate=True,
 )
 OBJECTIVES = (LABEL, FEATURE)
 
@@ -79,42 +85,48 @@ class Surrogate(nn.Module):
         self.register_buffer("mean", 255 * torch.tensor(description.mean).view(3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(description.std).view(3, 1, 1))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding f32 [B, E] of unit norm and logits [B, classes] of f32 [B, 3, N, N] in [0, 255]."""
-        embedding, logits = self.model((image - self.mean) / self.std)
-        return embedding, logits
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding f32 [B, E] of unit norm, logits [B, classes] and intermediate map of f32 [B, 3, N, N] levels."""
+        embedding, logits, intermediate = self.model((image - self.mean) / self.std)
+        return embedding, logits, intermediate
 
     def image(self, face: Tensor) -> Tensor:
         """Resample a square cut u8 [S, S, 3] to what the network takes, f32 [1, 3, N, N] in [0, 255]."""
         rows = resampling_matrix(face.shape[0], self.size)
         return (rows @ face.permute(2, 0, 1).float() @ rows.T)[None]
 
-    def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Return an objective's loss of one image f32 [1, 3, N, N] in [0, 255] and a target, and the embedding."""
+    def loss(self, objective: Objective) -> Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """Return what an attack with an objective moves along the gradient of.
 
-        def loss(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-            embedding, logits = self(image)
-            return objective.loss(embedding, logits, target), embedding[0]
+        It takes what `Attack` gives its gradient, images f32 [1, 3, N, N] in [0, 255], and returns what is descended or
+        ascended, the objective's own part of it, and the embedding. That of `LABEL` looks at no intermediate map, and
+        may be called without an unchanged image.
+        """
+
+        def loss(image: Tensor, target: Tensor, *others: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            embedding, logits, intermediate = self(image)
+            total = value = objective.loss(embedding, logits, target)
+            if objective.intermediate:
+                unchanged, weight = others
+                now, before = (F.normalize(each.flatten(1)) for each in (intermediate, self(unchanged)[2]))
+                total = value + weight * (1 - now[0] @ before[0])
+            return total, (value, embedding[0])
 
         return loss
 
     def gradient(self, objective: Objective) -> Gradient:
-        """Return the gradient of an objective's loss, and the loss, by plain autograd: the reference for `Attack`."""
+        """Return the gradient that `Attack` takes by plain autograd: the reference for its graph."""
+        return lambda *given: self._gradient(objective, given)[:2]
 
-        def gradient(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                image = image.detach().requires_grad_()
-                loss, _ = self.loss(objective)(image, target)
-                return torch.autograd.grad(loss, image)[0], loss.detach()
+    def embedding_gradient(self, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradient that `Cloak` takes by plain autograd, the loss and the embedding."""
+        return self._gradient(FEATURE, given)
 
-        return gradient
-
-    def embedding_gradient(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradient of `FEATURE`'s loss, the loss and the embedding: the reference for `Cloak`."""
+    def _gradient(self, objective: Objective, given: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         with torch.enable_grad():
-            image = image.detach().requires_grad_()
-            loss, embedding = self.loss(FEATURE)(image, target)
-            return torch.autograd.grad(loss, image)[0], loss.detach(), embedding.detach()
+            image = given[0].detach().requires_grad_()
+            total, (loss, embedding) = self.loss(objective)(image, *given[1:])
+            return torch.autograd.grad(total, image)[0], loss.detach(), embedding.detach()
 
 
 class FaceRecognizer(nn.Module):
@@ -127,7 +139,7 @@ class FaceRecognizer(nn.Module):
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """Resample, embed and classify one square cut."""
-        embedding, logits = self.surrogate(self.surrogate.image(face))
+        embedding, logits, _ = self.surrogate(self.surrogate.image(face))
         return embedding[0], logits[0].softmax(0)
 
 
@@ -147,11 +159,17 @@ def gradient_graph(
     rules: Sequence[Rule] = RULES,
     translations: Translations = TRANSLATIONS,
 ) -> ir.Model:
-    """Export `image` f32 [1, 3, N, N] and the target -> `gradient` like the image, `loss` and `embedding`."""
+    """Export what `Attack` gives its gradient -> `gradient` like the image, `loss` and `embedding`.
+
+    The inputs are `image` f32 [1, 3, N, N] and the target, and where the intermediate map counts, `unchanged` like the
+    image and `weight`.
+    """
     image = torch.zeros(1, 3, surrogate.size, surrogate.size)
     target = objective.example if objective is LABEL else torch.zeros_like(surrogate(image)[0][0])
-    traced = trace_gradient(surrogate.loss(objective), image, target, rules)
     inputs = {"image": image, objective.target: target}
+    if objective.intermediate:
+        inputs |= {"unchanged": image.clone(), "weight": torch.tensor(1.0)}
+    traced = trace_gradient(surrogate.loss(objective), [*inputs.values()], rules)
     return to_onnx(traced, inputs, ["gradient", "loss", "embedding"], translations)
 
 
@@ -220,6 +238,7 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
         "momentum": torch.tensor(1.0),
         "diversity": torch.tensor(1.0),
         "perceptual": torch.tensor(1.0),
+        "intermediate": torch.tensor(1.0),
         "seed": torch.tensor(0),
     }
 
@@ -281,7 +300,11 @@ def _compute_grid(graph: ir.Graph) -> None:
 
 def _with_gradients(model: ir.Model, *gradients: ir.Model) -> ir.Model:
     insert_gradients(model, *gradients)
-    return _tidy(model)
+    model = _tidy(model)
+    # What the attack computes for the intermediate map alone is gone where the gradient does not ask for it.
+    for value in [each for each in model.graph.inputs if not each.uses()]:
+        model.graph.inputs.remove(value)
+    return model
 
 
 def _tidy(model: ir.Model) -> ir.Model:

@@ -128,13 +128,21 @@ def join_strided(graph: fx.Graph) -> None:
         results[0].replace_all_uses_with(call)
     for node in graph.find_nodes(op="call_function", target=aten.add.Tensor):
         first, second = node.args
-        if not all(isinstance(each, fx.Node) and each.target == joined and len(each.users) == 1 for each in node.args):
+        # Where a map has a gradient of its own, that comes first: (own + first) + second.
+        own = None
+        if isinstance(first, fx.Node) and first.target == aten.add.Tensor and len(first.users) == 1:
+            own, first = first.args
+        pair = (first, second)
+        if not all(isinstance(each, fx.Node) and each.target == joined and len(each.users) == 1 for each in pair):
             continue
         if first.args[3:] == second.args[3:]:
             with graph.inserting_before(node):
                 lists = [[*one, *other] for one, other in zip(first.args[:3], second.args[:3], strict=True)]
                 call = graph.call_function(joined, (*lists, *first.args[3:]))
-            call.meta = node.meta
+                call.meta = node.meta
+                if own is not None:
+                    call = graph.call_function(aten.add.Tensor, (own, call))
+                    call.meta = node.meta
             node.replace_all_uses_with(call)
 
 

@@ -68,6 +68,11 @@ def _difference(got: Any, want: Any) -> float:
     return abs(float(got) - float(want)) / max(1.0, abs(float(want)))
 
 
+def _asked(objective: Objective, settings: dict[str, Tensor]) -> dict[str, Array]:
+    """Return those of an attack's inputs that its graph has."""
+    return {k: v.numpy() for k, v in settings.items() if objective.intermediate or k != "intermediate"}
+
+
 class Validator:
     """Compares the graphs of one folder with the PyTorch modules they came from; collects every comparison."""
 
@@ -108,7 +113,7 @@ class Validator:
         attack = Attack(self.reference.gradient(objective), self.reference.size, 1)
         for side, direction, face, settings in self._cases(objective):
             square = attack.square(face, settings["epsilon"], settings["perceptual"])
-            move = Move(*(settings[key] for key in ("direction", "step_size", "momentum", "diversity")))
+            move = Move(*(settings[key] for key in ("direction", "step_size", "momentum", "diversity", "intermediate")))
             draws = attack.draws(settings["seed"])
             perturbation = velocity = torch.zeros(3, side, side)
             for iteration in range(3):
@@ -117,7 +122,7 @@ class Validator:
                     "perturbation": perturbation.permute(1, 2, 0).contiguous().numpy(),
                     "velocity": velocity.permute(1, 2, 0).contiguous().numpy(),
                     "iteration": np.array(iteration),
-                    **{key: value.numpy() for key, value in settings.items()},
+                    **_asked(objective, settings),
                 }
                 got, next_velocity, protected, loss = session.run(None, feed)
                 if iteration == 0:
@@ -147,7 +152,7 @@ class Validator:
         module = Attack(self.reference.gradient(objective), self.reference.size, steps)
         recognizer = FaceRecognizer(self.reference)
         for side, direction, face, settings in self._cases(objective):
-            got, losses = session.run(None, {"face": face.numpy(), **{k: v.numpy() for k, v in settings.items()}})
+            got, losses = session.run(None, {"face": face.numpy(), **_asked(objective, settings)})
             with torch.no_grad():
                 want, expected = module(face, *settings.values())
                 embedding, probabilities = recognizer(torch.from_numpy(got))
@@ -229,6 +234,7 @@ class Validator:
                     "momentum": torch.tensor(float(direction < 0)),
                     "diversity": torch.tensor(float(direction < 0)),
                     "perceptual": torch.tensor(float(direction < 0)),
+                    "intermediate": torch.tensor(3 * float(direction < 0)),
                     "seed": torch.tensor(SEED),
                 },
             )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .errors import ArtifactsError, SettingError
 from .settings import Defaults
 
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
 _PREFIX = "face_encryption."
 _ATTACK = re.compile(r"attack-(label|feature|cloak)-([1-9][0-9]*)\.onnx")
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception

@@ -127,6 +127,7 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option("--momentum", type=float, help="What each step keeps of earlier gradients, 0 to 2.")
 @click.option("--diversity", type=float, help="How much the views of a face differ between steps, 0 to 2.")
 @click.option("--perceptual", type=float, help="How far the budget shrinks on smooth skin and the like, 0 to 1.")
+@click.option("--intermediate", type=float, help="How much the surrogate's map halfway counts, 0 to 100.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
 @click.option(
     "--decoy",

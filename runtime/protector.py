@@ -142,6 +142,8 @@ class _Attack:
         else:
             label = int(np.argmax(before.probabilities)) if self.label is None else self.label
             comparison = {"label": np.array(label, np.int64), "direction": direction}
+        if self.kind != "label":
+            comparison["intermediate"] = np.array(self.plan.intermediate, np.float32)
         (protected,) = self.graph.run(
             ["protected"],
             {

@@ -25,6 +25,8 @@ class Settings:
         momentum: what part of the earlier steps' gradients each step keeps, from 0 on.
         diversity: how much the views of the face differ from step to step, from 0 on.
         perceptual: how far the budget shrinks where a change shows, as on smooth skin: 0 not at all, 1 fully.
+        intermediate: how much moving what the surrogate sees halfway counts beside its embedding, from 0 on; a label,
+            or an identity to move away from, takes no notice of it.
         label: the identity to move towards (targeted); None for nobody.
         decoy: the number, from 1, of the artifacts' decoy to move towards, or "any", where the seed and the number of
             the face decide which; None for none.
@@ -46,6 +48,7 @@ class Settings:
     momentum: float | None = None
     diversity: float | None = None
     perceptual: float | None = None
+    intermediate: float | None = None
     label: str | None = None
     decoy: int | Literal["any"] | None = None
     away: bool = False
@@ -72,6 +75,8 @@ class Settings:
                 raise SettingError(f"{name} is {value:g}; it is from 0 to 2")
         if self.perceptual is not None and not 0 <= self.perceptual <= 1:
             raise SettingError(f"perceptual is {self.perceptual:g}; it is from 0 to 1")
+        if self.intermediate is not None and not 0 <= self.intermediate <= 100:
+            raise SettingError(f"intermediate is {self.intermediate:g}; it is from 0 to 100")
         if not 0 <= self.seed < 2**31:
             raise SettingError(f"seed is {self.seed}; it is from 0 to {2**31 - 1}")
         if self.faces is not None and any(number < 1 for number in self.faces):
@@ -86,7 +91,7 @@ class Defaults:
         epsilon: the budget in pixel levels to which the step sizes belong.
         strength: budgets by name.
         effort: a number of steps and their size by name.
-        momentum, diversity, perceptual: as in `Settings`.
+        momentum, diversity, perceptual, intermediate: as in `Settings`.
     """
 
     epsilon: float
@@ -95,6 +100,7 @@ class Defaults:
     momentum: float
     diversity: float
     perceptual: float
+    intermediate: float
 
     @classmethod
     def parse(cls, text: str) -> "Defaults":
@@ -106,7 +112,7 @@ class Defaults:
         raw = json.loads(text)
         strength = {str(name): float(epsilon) for name, epsilon in raw["strength"].items()}
         effort = {str(name): (int(each["steps"]), float(each["step_size"])) for name, each in raw["effort"].items()}
-        others = (float(raw[name]) for name in ("momentum", "diversity", "perceptual"))
+        others = (float(raw[name]) for name in ("momentum", "diversity", "perceptual", "intermediate"))
         return cls(float(raw["epsilon"]), strength, effort, *others)
 
     def plan(self, settings: Settings) -> "Plan":
@@ -135,6 +141,7 @@ class Defaults:
             chosen(settings.momentum, self.momentum),
             chosen(settings.diversity, self.diversity),
             chosen(settings.perceptual, self.perceptual),
+            chosen(settings.intermediate, self.intermediate),
         )
 
 
@@ -148,3 +155,4 @@ class Plan:
     momentum: float
     diversity: float
     perceptual: float
+    intermediate: float

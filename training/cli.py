@@ -144,6 +144,7 @@ def recognizer(
 @click.option("--momentum", type=float)
 @click.option("--diversity", type=float)
 @click.option("--perceptual", type=float)
+@click.option("--intermediate", type=float)
 @click.option("--distractors", type=click.IntRange(0), default=0, help="Other people of DATA in the rank-1 gallery.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write protection.csv and pictures here.")
 def protection(

@@ -16,6 +16,9 @@ from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
 
 Attributes = dict[str, Any]
 
+import os
+SHRUNK = int(os.environ.get("SHRUNK", 8))
+
 
 def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
@@ -87,14 +90,19 @@ class OnnxNetwork(nn.Module):
 
     mean: Tensor
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed RGB images f32 [B, 3, N, N] in levels: [B, D] of unit norm, twice, as there are no logits."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embed RGB images f32 [B, 3, N, N] in levels: [B, D] of unit norm, twice, as there are no logits.
+
+        Besides it returns an intermediate map, the last of at least N / 8 pixels each way.
+        """
         image = ((image.flip(1) if self.backwards else image) - self.mean) / self.std
-        values = self.values | {self.input: image}
+        values, intermediate = self.values | {self.input: image}, image
         for op, attributes, inputs, output in self.nodes:
-            values[output] = op(attributes, *(values[name] for name in inputs))
+            result = values[output] = op(attributes, *(values[name] for name in inputs))
+            if result.dim() == 4 and SHRUNK * result.shape[-1] >= image.shape[-1]:
+                intermediate = result
         embedding = F.normalize(values[self.output].flatten(1))
-        return embedding, embedding
+        return embedding, embedding, intermediate
 
 
 def _folded(path: Path) -> onnx.ModelProto:

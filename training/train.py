@@ -112,7 +112,7 @@ class Trainer:
 
         view = random_view(faces, phase.input_size, self.config.recipe, draw)
         image = normalise(view, self.description).to(device, memory_format=torch.channels_last)
-        embedding, logits = self.model(image)
+        embedding, logits, _ = self.model(image)
         labels = self.labels[picked].to(device)
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
         if phase.identity and known_each:
