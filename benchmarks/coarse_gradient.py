@@ -20,6 +20,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
+from face_encryption.export.calibration import WEIGHT
 from face_encryption.export.graphs import FEATURE, FaceRecognizer, Surrogate, fold
 from face_encryption.export.pipeline import DEFAULTS, EFFORT, MODELS
 from face_encryption.runtime.faces import cut_square
@@ -94,7 +95,8 @@ def agreement(surrogate: Surrogate, exact: Surrogate, face: Tensor, reference: T
     """Return the share of signs of the image's gradient that are the float gradient's, for a face with some noise."""
     noise = torch.randint(-8, 9, face.shape, generator=torch.Generator().manual_seed(0))
     image = exact.image((face + noise).clamp(0, 255).to(torch.uint8))
-    signs = [each.gradient(FEATURE)(image, reference)[0].sign() for each in (surrogate, exact)]
+    others = exact.image(face), torch.tensor(WEIGHT)
+    signs = [each.gradient(FEATURE)(image, reference, *others)[0].sign() for each in (surrogate, exact)]
     return float((signs[0] == signs[1]).float().mean())
 
 
@@ -121,7 +123,9 @@ def main() -> None:
     threshold = float(np.quantile(others.numpy(), 0.99))
 
     efforts = [EFFORT[name] for name in ("fast", "normal")]
-    style = [torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual")]
+    style = [
+        torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual", "intermediate")
+    ]
     heads = [name for effort in efforts for name in (f"protected, K = {effort['steps']}", "similarity")]
     print("| " + " | ".join([*NAMES, *heads, "signs as in float"]) + " |")
     print("| " + " | ".join(["---"] * (len(heads) + 3)) + " |")

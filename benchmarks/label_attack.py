@@ -79,6 +79,7 @@ class Bench:
             "momentum": np.array(momentum, np.float32),
             "diversity": np.array(0, np.float32),
             "perceptual": np.array(0, np.float32),
+            "intermediate": np.array(0, np.float32),
             "seed": np.array(0),
         }
         (protected,) = self.artifacts.attack("label", steps).run(["protected"], feed)

@@ -75,7 +75,15 @@ def times(protectors: list[Protector], steps: int, repeats: int) -> list[float]:
     """Return the median over the repeats of each cloak's time, as a part of the first one's in the same turn."""
     face = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
     feed = {"face": face, "reference": np.full(512, 512**-0.5, np.float32), "seed": np.array(0)}
-    scalars = {"direction": -1, "epsilon": 8, "step_size": 4, "momentum": 0, "diversity": 0, "perceptual": 0}
+    scalars = {
+        "direction": -1,
+        "epsilon": 8,
+        "step_size": 4,
+        "momentum": 0,
+        "diversity": 0,
+        "perceptual": 0,
+        "intermediate": 3,
+    }
     feed |= {name: np.array(value, np.float32) for name, value in scalars.items()}
     graphs = [protector.artifacts.attack("feature", steps) for protector in protectors]
     turns: list[list[float]] = []

@@ -58,7 +58,9 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     forward = ort.InferenceSession(str(folder / "recognizer.onnx"), options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
     numbers = {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
-    feed: dict[str, Any] = {name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0}).items()}
+    feed: dict[str, Any] = {
+        name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0, "intermediate": 0}).items()
+    }
     feed |= {"face": face, "seed": np.array(0)}
     (reference,) = artifacts.recognizer.run(["embedding"], {"face": face[::-1].copy()})
     for kind, target in (("feature", {"reference": reference}), ("label", {"label": np.array(0)})):

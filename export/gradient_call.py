@@ -74,7 +74,7 @@ def translate_embedding_gradient_call(image: Any, target: Any, unchanged: Any, w
 def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
     """Replace every placeholder in `model`, in place, by a copy of the nodes of the exported gradient that it names.
 
-    All copies use the same initialisers. A gradient with fewer inputs than the placeholder takes the first of them.
+    All copies use the same initialisers.
     """
     weights: dict[ir.Value, ir.Value] = {}
     for number, gradient in enumerate(gradients):
@@ -87,7 +87,7 @@ def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
         if (node.domain, node.op_type) != (DOMAIN, NAME):
             continue
         gradient = gradients[node.attributes["which"].as_int()]
-        values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=False)) | {None: None}
+        values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=True)) | {None: None}
         for inner in gradient.graph:
             clone = ir.Node(
                 inner.domain,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import onnx
@@ -96,18 +96,17 @@ class Surrogate(nn.Module):
         return (rows @ face.permute(2, 0, 1).float() @ rows.T)[None]
 
     def loss(self, objective: Objective) -> Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]:
-        """Return what an attack with an objective moves along the gradient of.
+        """Return what an attack with an objective descends or ascends, a function of what `Attack` gives its gradient.
 
-        It takes what `Attack` gives its gradient, images f32 [1, 3, N, N] in [0, 255], and returns what is descended or
-        ascended, the objective's own part of it, and the embedding. That of `LABEL` looks at no intermediate map, and
-        may be called without an unchanged image.
+        Images are f32 [1, 3, N, N] in [0, 255]. Besides it returns the objective's own part, and the embedding f32 [E].
         """
 
-        def loss(image: Tensor, target: Tensor, *others: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        def loss(
+            image: Tensor, target: Tensor, unchanged: Tensor, weight: Tensor
+        ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
             embedding, logits, intermediate = self(image)
             total = value = objective.loss(embedding, logits, target)
             if objective.intermediate:
-                unchanged, weight = others
                 now, before = (F.normalize(each.flatten(1)) for each in (intermediate, self(unchanged)[2]))
                 total = value + weight * (1 - now[0] @ before[0])
             return total, (value, embedding[0])
@@ -115,17 +114,17 @@ class Surrogate(nn.Module):
         return loss
 
     def gradient(self, objective: Objective) -> Gradient:
-        """Return the gradient that `Attack` takes by plain autograd: the reference for its graph."""
-        return lambda *given: self._gradient(objective, given)[:2]
+        """Return the gradient that `Attack` takes, by plain autograd: the reference for its graph."""
+        return lambda *given: self._gradient(objective, *given)[:2]
 
     def embedding_gradient(self, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradient that `Cloak` takes by plain autograd, the loss and the embedding."""
-        return self._gradient(FEATURE, given)
+        """Return the gradient that `Cloak` takes, by plain autograd, the loss and the embedding."""
+        return self._gradient(FEATURE, *given)
 
-    def _gradient(self, objective: Objective, given: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _gradient(self, objective: Objective, image: Tensor, *others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.enable_grad():
-            image = given[0].detach().requires_grad_()
-            total, (loss, embedding) = self.loss(objective)(image, *given[1:])
+            image = image.detach().requires_grad_()
+            total, (loss, embedding) = self.loss(objective)(image, *others)
             return torch.autograd.grad(total, image)[0], loss.detach(), embedding.detach()
 
 
@@ -159,16 +158,14 @@ def gradient_graph(
     rules: Sequence[Rule] = RULES,
     translations: Translations = TRANSLATIONS,
 ) -> ir.Model:
-    """Export what `Attack` gives its gradient -> `gradient` like the image, `loss` and `embedding`.
+    """Export `image`, the target, `unchanged` and `weight` -> `gradient`, `loss` and `embedding`.
 
-    The inputs are `image` f32 [1, 3, N, N] and the target, and where the intermediate map counts, `unchanged` like the
-    image and `weight`.
+    They are what `Attack` gives its gradient, and its results: the images and the gradient are f32 [1, 3, N, N].
     """
     image = torch.zeros(1, 3, surrogate.size, surrogate.size)
     target = objective.example if objective is LABEL else torch.zeros_like(surrogate(image)[0][0])
-    inputs = {"image": image, objective.target: target}
-    if objective.intermediate:
-        inputs |= {"unchanged": image.clone(), "weight": torch.tensor(1.0)}
+    # Not the same tensor twice, which the exporter would take for one input.
+    inputs = {"image": image, objective.target: target, "unchanged": image.clone(), "weight": torch.tensor(1.0)}
     traced = trace_gradient(surrogate.loss(objective), [*inputs.values()], rules)
     return to_onnx(traced, inputs, ["gradient", "loss", "embedding"], translations)
 
@@ -215,14 +212,13 @@ def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
 
 def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps: int) -> ir.Model:
     """Build `attack-cloak-K.onnx` for K = `steps` from the exported `FEATURE` gradients of the sources."""
-    called = [replace(source, gradient=_call(number)) for number, source in enumerate(sources)]
+    called = [
+        replace(source, gradient=partial(embedding_gradient_call, which=number))
+        for number, source in enumerate(sources)
+    ]
     settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
     inputs = {"face": _example_face(), "keypoints": torch.zeros(6, 2), **settings, "grid": torch.zeros(EXAMPLE_GRID)}
     return _with_gradients(to_onnx(Cloak(called, steps), inputs, ["protected", "losses"]), *gradients)
-
-
-def _call(number: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
-    return lambda image, target: embedding_gradient_call(image, target, number)
 
 
 def _example_face() -> Tensor:
@@ -300,11 +296,7 @@ def _compute_grid(graph: ir.Graph) -> None:
 
 def _with_gradients(model: ir.Model, *gradients: ir.Model) -> ir.Model:
     insert_gradients(model, *gradients)
-    model = _tidy(model)
-    # What the attack computes for the intermediate map alone is gone where the gradient does not ask for it.
-    for value in [each for each in model.graph.inputs if not each.uses()]:
-        model.graph.inputs.remove(value)
-    return model
+    return _tidy(model)
 
 
 def _tidy(model: ir.Model) -> ir.Model:

@@ -6,7 +6,7 @@ fast as floats. Every map is u8 with one scale: after a ReLU from zero, everythi
 on the faces of a calibration, so ranges belong to a checkpoint.
 
 Gradients shrink a thousandfold as a loss is reached, which no fixed scale bears. So where the gradient enters the
-convolutions it is scaled to unit length, and its size is lost.
+convolutions it is scaled to unit length, and again where that of the intermediate map joins it. Its size is lost.
 
 Weights stay as they are stored; a few nodes round them to i8, by output channel, which the runtime computes once, when
 it loads a graph. So forward and backward, whose output channels differ, share one copy in the file.
@@ -51,16 +51,32 @@ def float_gradient(surrogate: Surrogate, objective: Objective) -> ir.Model:
     first = next(node for node in model.graph if node.op_type in CONVOLUTIONS and node.inputs[0] in backward)
     gradient = first.inputs[0]
     assert gradient is not None
-    users = [*gradient.uses()]
+    length = _to_unit_length(model.graph, gradient)
+    if objective.intermediate:
+        passed = depending(model.graph, gradient)
+        sums = [node for node in model.graph if node.op_type == "Add" and node.outputs[0] in passed]
+        (joint,) = [node for node in sums if not passed.issuperset(node.inputs)]
+        (index,) = [index for index, value in enumerate(joint.inputs) if value in passed]
+        tape = ir.tape.Tape()
+        joint.replace_input_with(index, tape.op("Mul", [joint.inputs[index], length]))
+        model.graph.insert_before(joint, tape.nodes)
+        _to_unit_length(model.graph, joint.outputs[0])
+    return model
+
+
+def _to_unit_length(graph: ir.Graph, gradient: ir.Value) -> ir.Value:
+    """Divide a gradient by its length for all that use it; returns the length."""
+    users, before = [*gradient.uses()], gradient.producer()
+    assert before is not None
     tape = ir.tape.Tape()
-    length = tape.op("ReduceL2", [gradient], {"keepdims": 1})
+    length = tape.op("ReduceL2", [gradient], {"keepdims": 0})
     some = tape.op("Max", [length, tape.op("Constant", [], {"value_float": 1e-30})])
     unit = tape.op("Div", [gradient, some])
     unit.shape, unit.type = gradient.shape, gradient.type
-    model.graph.insert_before(first, tape.nodes)
+    graph.insert_after(before, tape.nodes)
     for node, index in users:
         node.replace_input_with(index, unit)
-    return model
+    return some
 
 
 def _threshold_backward(grad_output: Any, image: Any, _: float) -> Any:

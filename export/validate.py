@@ -68,11 +68,6 @@ def _difference(got: Any, want: Any) -> float:
     return abs(float(got) - float(want)) / max(1.0, abs(float(want)))
 
 
-def _asked(objective: Objective, settings: dict[str, Tensor]) -> dict[str, Array]:
-    """Return those of an attack's inputs that its graph has."""
-    return {k: v.numpy() for k, v in settings.items() if objective.intermediate or k != "intermediate"}
-
-
 class Validator:
     """Compares the graphs of one folder with the PyTorch modules they came from; collects every comparison."""
 
@@ -122,7 +117,7 @@ class Validator:
                     "perturbation": perturbation.permute(1, 2, 0).contiguous().numpy(),
                     "velocity": velocity.permute(1, 2, 0).contiguous().numpy(),
                     "iteration": np.array(iteration),
-                    **_asked(objective, settings),
+                    **{key: value.numpy() for key, value in settings.items()},
                 }
                 got, next_velocity, protected, loss = session.run(None, feed)
                 if iteration == 0:
@@ -152,7 +147,7 @@ class Validator:
         module = Attack(self.reference.gradient(objective), self.reference.size, steps)
         recognizer = FaceRecognizer(self.reference)
         for side, direction, face, settings in self._cases(objective):
-            got, losses = session.run(None, {"face": face.numpy(), **_asked(objective, settings)})
+            got, losses = session.run(None, {"face": face.numpy(), **{k: v.numpy() for k, v in settings.items()}})
             with torch.no_grad():
                 want, expected = module(face, *settings.values())
                 embedding, probabilities = recognizer(torch.from_numpy(got))

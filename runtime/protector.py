@@ -142,8 +142,6 @@ class _Attack:
         else:
             label = int(np.argmax(before.probabilities)) if self.label is None else self.label
             comparison = {"label": np.array(label, np.int64), "direction": direction}
-        if self.kind != "label":
-            comparison["intermediate"] = np.array(self.plan.intermediate, np.float32)
         (protected,) = self.graph.run(
             ["protected"],
             {
@@ -154,6 +152,7 @@ class _Attack:
                 "momentum": np.array(self.plan.momentum, np.float32),
                 "diversity": np.array(self.plan.diversity, np.float32),
                 "perceptual": np.array(self.plan.perceptual, np.float32),
+                "intermediate": np.array(self.plan.intermediate, np.float32),
                 "seed": np.array(seed, np.int64),
             },
         )

@@ -16,8 +16,8 @@ from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
 
 Attributes = dict[str, Any]
 
-import os
-SHRUNK = int(os.environ.get("SHRUNK", 8))
+# The intermediate map is the last that is shrunk at most so many times.
+SHRUNK = 8
 
 
 def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -93,7 +93,7 @@ class OnnxNetwork(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Embed RGB images f32 [B, 3, N, N] in levels: [B, D] of unit norm, twice, as there are no logits.
 
-        Besides it returns an intermediate map, the last of at least N / 8 pixels each way.
+        Besides it returns an intermediate map, the last of at least N / `SHRUNK` pixels each way.
         """
         image = ((image.flip(1) if self.backwards else image) - self.mean) / self.std
         values, intermediate = self.values | {self.input: image}, image

@@ -32,6 +32,7 @@ NUMBERS = {
     "momentum": 1.0,
     "diversity": 1.0,
     "perceptual": 1.0,
+    "intermediate": 3.0,
 }
 
 
@@ -126,8 +127,9 @@ def test_gradient_of_anothers_network_is_autograds(others: dict[str, AlignedReco
         surrogate = other_surrogate(recognizer)
         image = torch.from_numpy(picture(recognizer.size)).permute(2, 0, 1)[None].float()
         reference = torch.nn.functional.normalize(torch.randn(20, generator=torch.Generator().manual_seed(0)), dim=0)
-        want, loss, embedding = surrogate.embedding_gradient(image, reference)
-        feed = {"image": image.numpy(), "reference": reference.numpy()}
+        given = {"image": image, "reference": reference, "unchanged": image.flip(3), "weight": torch.tensor(3.0)}
+        want, loss, embedding = surrogate.embedding_gradient(*given.values())
+        feed = {name: each.numpy() for name, each in given.items()}
         got, got_loss, got_embedding = session(gradient_graph(surrogate, FEATURE)).run(None, feed)
         assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
         assert got_loss == pytest.approx(loss.item(), rel=1e-4)

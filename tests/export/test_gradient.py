@@ -43,9 +43,9 @@ class VggLike(nn.Module):
             nn.Linear(64, 20),
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.layers(image)
-        return F.normalize(features), features
+        return F.normalize(features), features, image
 
 
 class SmallResNet(nn.Module):
@@ -55,9 +55,9 @@ class SmallResNet(nn.Module):
         super().__init__()
         self.net = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits = self.net(image)
-        return F.normalize(logits), logits
+        return F.normalize(logits), logits, image
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], int]] = {
@@ -105,9 +105,11 @@ def test_gradient_is_autograds(exported: tuple[Surrogate, Surrogate, ir.Model]) 
     label, errors, agreement = torch.tensor(4), [], []
     for seed in (3, 4, 5):
         image = torch.from_numpy(picture(plain.size, seed)).permute(2, 0, 1)[None].float().requires_grad_()
-        loss, _ = plain.loss(LABEL)(image, label)
+        others = {"unchanged": image.detach(), "weight": torch.tensor(0.0)}
+        loss, _ = plain.loss(LABEL)(image, label, *others.values())
         (expected,) = torch.autograd.grad(loss, image)
-        got, got_loss, _ = session(graph).run(None, {"image": image.detach().numpy(), "label": label.numpy()})
+        given = {"image": image.detach(), "label": label, **others}
+        got, got_loss, _ = session(graph).run(None, {name: each.numpy() for name, each in given.items()})
         want = expected.numpy()
         errors.append(np.linalg.norm(got - want) / np.linalg.norm(want))
         relevant = np.abs(want) > 1e-3 * np.abs(want).max()
@@ -139,6 +141,7 @@ def test_whole_attack_works(exported: tuple[Surrogate, Surrogate, ir.Model]) -> 
         "momentum": np.array(0, np.float32),
         "diversity": np.array(0, np.float32),
         "perceptual": np.array(0, np.float32),
+        "intermediate": np.array(0, np.float32),
         "seed": np.array(0),
     }
     protected, losses = session(attack_graph(graph, LABEL, plain.size, 4)).run(None, feed)

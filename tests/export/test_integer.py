@@ -30,7 +30,7 @@ SIZE = 24
 
 
 class Small(nn.Module):
-    """All that a recognizer has: strides, a pool, an addition, two branches of one image, a linear layer."""
+    """All that a recognizer has: strides, a pool, two branches of one image, additions, a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class Small(nn.Module):
         self.third, self.aside = nn.Conv2d(16, 32, 3, 2, 1), nn.Conv2d(16, 32, 1, 2)
         self.embed = nn.Linear(32 * 9, 512)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         image = nn.functional.max_pool2d(self.first(image).relu(), 2, 2, 0)
-        image = (image + self.second(image)).relu()
-        image = (self.third(image) + self.aside(image)).relu()
+        halfway = (image + self.second(image)).relu()
+        image = (self.third(halfway) + self.aside(halfway)).relu()
         embedding = nn.functional.normalize(self.embed(image.flatten(1)))
-        return embedding, 64 * embedding[:, :5]
+        return embedding, 64 * embedding[:, :5], halfway
 
 
 @pytest.fixture(scope="module")
@@ -63,25 +63,25 @@ def ranges(surrogate: Surrogate, exported: Callable[[], ir.Model]) -> list[float
     return calibrate(exported(), surrogate, FEATURE, [picture(40, seed) for seed in range(8)])
 
 
-def run(model: ir.Model, image: np.ndarray[Any, Any], reference: np.ndarray[Any, Any]) -> list[Any]:
+def run(model: ir.Model, feed: dict[str, torch.Tensor]) -> list[Any]:
     proto = ir.serde.serialize_model(model)
     onnx.checker.check_model(proto, full_check=True)
     session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    return list(session.run(None, {"image": image, "reference": reference}))
+    return list(session.run(None, {name: each.numpy() for name, each in feed.items()}))
 
 
+@pytest.mark.parametrize("weight", [0.0, 3.0, -3.0])
 def test_the_gradient_has_the_direction_of_the_float_one(
-    surrogate: Surrogate, exported: Callable[[], ir.Model], ranges: list[float]
+    surrogate: Surrogate, exported: Callable[[], ir.Model], ranges: list[float], weight: float
 ) -> None:
     random = np.random.default_rng(0)
     for seed in range(20, 24):
-        image = picture(SIZE, seed).transpose(2, 0, 1)[None].astype(np.float32)
-        reference = random.normal(size=512).astype(np.float32)
-        reference /= np.linalg.norm(reference)
-        got, loss, embedding = run(integer_gradient(exported(), ranges), image, reference)
-        with torch.no_grad():
-            inputs = torch.from_numpy(image), torch.from_numpy(reference)
-            gradient, expected, wanted = (each.numpy() for each in surrogate.embedding_gradient(*inputs))
+        image = torch.from_numpy(picture(SIZE, seed)).permute(2, 0, 1)[None].float()
+        reference = nn.functional.normalize(torch.from_numpy(random.normal(size=512)).float(), dim=0)
+        noise = torch.from_numpy(random.uniform(-8, 8, image.shape)).float()
+        feed = {"image": image, "reference": reference, "unchanged": image + noise, "weight": torch.tensor(weight)}
+        got, loss, embedding = run(integer_gradient(exported(), ranges), feed)
+        gradient, expected, wanted = (each.numpy() for each in surrogate.embedding_gradient(*feed.values()))
         cosine = (got * gradient).sum() / np.linalg.norm(got) / np.linalg.norm(gradient)
         assert cosine > 0.9
         assert (np.sign(got) == np.sign(gradient)).mean() > 0.85

@@ -88,6 +88,7 @@ class Setup:
             "momentum": np.float32(not plain),
             "diversity": np.float32(not plain),
             "perceptual": np.float32(not plain),
+            "intermediate": np.float32(0 if plain else 3),
             "seed": np.array(SEED),
         }
 
@@ -127,8 +128,8 @@ def test_1_recognizer(setup: Setup, side: int) -> None:
         np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-@pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
-def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective) -> None:
+@pytest.mark.parametrize(("objective", "weight"), [(LABEL, 0.0), (FEATURE, 0.0), (FEATURE, 3.0), (FEATURE, -3.0)])
+def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective, weight: float) -> None:
     import onnx_ir as ir
 
     model, description = load_checkpoint(CHECKPOINT)
@@ -137,8 +138,10 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
     square = plain_square(setup.face)
     image = plain_view(square, torch.zeros(3, *setup.face.shape[:2]))
     target = setup.settings(objective, 1.0)[objective.target]
-    want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
-    got, got_loss, embedding = session.run(None, {"image": image.numpy(), objective.target: target})
+    others = {"unchanged": image.flip(3), "weight": torch.tensor(weight)}
+    want, loss = setup.reference.gradient(objective)(image, torch.tensor(target), *others.values())
+    feed = {"image": image.numpy(), objective.target: target, **{name: each.numpy() for name, each in others.items()}}
+    got, got_loss, embedding = session.run(None, feed)
     assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
     relevant = np.abs(want.numpy()) > 1e-3 * np.abs(want.numpy()).max()
     assert (np.sign(got) == np.sign(want.numpy()))[relevant].mean() >= 0.999
@@ -151,7 +154,7 @@ def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Ob
     attack, chosen = setup.attack(objective, 1), setup.settings(objective, direction)
     given = tensors(chosen)
     square = attack.square(torch.from_numpy(setup.face), given["epsilon"], given["perceptual"])
-    move = Move(*(given[key] for key in ("direction", "step_size", "momentum", "diversity")))
+    move = Move(*(given[key] for key in ("direction", "step_size", "momentum", "diversity", "intermediate")))
     perturbation, draws = attack.begin(square, given["seed"]), attack.draws(given["seed"])
     velocity = torch.zeros_like(perturbation)
     for iteration in range(8):
@@ -276,7 +279,8 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     ours = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **chosen)[0]
 
     def loss(protected: torch.Tensor) -> float:
-        return setup.reference.loss(LABEL)(setup.reference.image(protected), label[0])[0].item()
+        image = setup.reference.image(protected)
+        return setup.reference.loss(LABEL)(image, label[0], image, torch.zeros(()))[0].item()
 
     start, reached = loss(torch.from_numpy(setup.face)), loss(square.protected(theirs))
     # Signs of gradients near zero fall either way; after many steps that shows, as a small part of the way.

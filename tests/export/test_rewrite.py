@@ -176,11 +176,11 @@ def test_a_traced_gradient_has_been_rewritten() -> None:
     torch.manual_seed(0)
     block, pooled = Downsampled(3, 1).requires_grad_(False), nn.MaxPool2d(2)
 
-    def loss(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(image: Tensor, target: Tensor) -> tuple[Tensor, tuple[Tensor]]:
         features = pooled(block(image))
-        return (features - target).square().sum(), features
+        return (features - target).square().sum(), (features,)
 
-    found = targets(trace_gradient(loss, torch.zeros(1, 3, 24, 24), torch.tensor(0.5)))
+    found = targets(trace_gradient(loss, [torch.zeros(1, 3, 24, 24), torch.tensor(0.5)]))
     assert {MAX_POOL_GRADIENT, STRIDED_GRADIENT} <= set(found)
     assert torch.ops.aten.max_pool2d_with_indices_backward.default not in found
 

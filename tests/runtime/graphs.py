@@ -12,7 +12,7 @@ ATTACK = {
     "checkpoint_sha256": "abc",
     "decoys": "[[0.6, 0.8], [0.8, -0.6]]",
     "defaults": '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
-    ' "perceptual": 1, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
+    ' "perceptual": 1, "intermediate": 3, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
 }
 RECOGNIZER = {
     "kind": "recognizer",

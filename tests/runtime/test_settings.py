@@ -13,6 +13,7 @@ DEFAULTS = Defaults(
     momentum=1,
     diversity=0.5,
     perceptual=1,
+    intermediate=3,
 )
 
 
