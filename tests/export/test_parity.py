@@ -252,6 +252,31 @@ def test_5_outcome(setup: Setup, steps: int, objective: Objective, direction: fl
         assert reached < start if direction < 0 else reached > start
 
 
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_5_the_intermediate_map_moves_away_in_both_directions(setup: Setup, direction: float) -> None:
+    def map_of(face: NDArray[np.uint8]) -> torch.Tensor:
+        with torch.no_grad():
+            _, _, intermediate = setup.reference(setup.reference.image(torch.from_numpy(face)))
+        return torch.flatten(intermediate)
+
+    chosen, kept = setup.settings(FEATURE, direction), []
+    for weight in (0, 3, 30):
+        given = chosen | {"intermediate": np.float32(weight)}
+        protected, losses = setup.graphs.run("attack-feature-4", face=setup.face, **given)
+        kept.append(torch.cosine_similarity(map_of(protected), map_of(setup.face), 0).item())
+        assert losses[-1] > losses[0] if direction < 0 else losses[-1] < losses[0]
+    assert kept[0] > kept[1] > kept[2]
+
+
+def test_5_a_label_takes_no_notice_of_the_intermediate_map(setup: Setup) -> None:
+    chosen = setup.settings(LABEL, 1.0)
+    with_it, without = (
+        setup.graphs.run("attack-label-2", face=setup.face, **chosen | {"intermediate": np.float32(weight)})[0]
+        for weight in (3, 0)
+    )
+    assert np.array_equal(with_it, without)
+
+
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("direction", [1.0, -1.0])
 def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: float) -> None:
