@@ -16,8 +16,8 @@ from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
 
 Attributes = dict[str, Any]
 
-# The intermediate map is the last that is shrunk at most so many times.
-SHRUNK = 8
+# The intermediate map is the last that is shrunk at most so many times, as the third of four stages is in ours.
+SHRUNK = 16
 
 
 def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

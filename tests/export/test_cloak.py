@@ -102,9 +102,10 @@ def test_anothers_network_is_read_right(others: dict[str, AlignedRecognizer]) ->
         face = picture(recognizer.size)
         level = torch.from_numpy(face).permute(2, 0, 1)[None].float()
         with torch.no_grad():
-            got = other_surrogate(recognizer)(level)[0][0]
+            embedding, _, intermediate = other_surrogate(recognizer)(level)
         want = recognizer.embed_aligned(Image.fromarray(face))
-        assert torch.allclose(got, torch.from_numpy(want), atol=1e-5)
+        assert torch.allclose(embedding[0], torch.from_numpy(want), atol=1e-5)
+        assert intermediate.shape == (1, 24, recognizer.size // 8, recognizer.size // 8)
 
 
 def test_real_recognisers_are_read_right(shared: Path) -> None:
