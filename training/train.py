@@ -46,6 +46,15 @@ def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
     return np.asarray(peak * rise * 0.5 * (1 + np.cos(np.pi * step / steps)))
 
 
+def no_worse(accuracy: float, best: float, photos: int) -> bool:
+    """Whether an accuracy on so many photos lies within one standard error of the best so far, or above it.
+
+    Of epochs that so few photos cannot tell apart, the last has the smallest learning rate and has seen most (the rule
+    of one standard error, Breiman et al. 1984).
+    """
+    return bool(accuracy >= best - np.sqrt(max(best * (1 - best), 0) / photos))
+
+
 class Trainer:
     """The state of a run and its loop; `fit` continues where an interrupted run of the same configuration stopped."""
 
@@ -193,11 +202,14 @@ class Trainer:
         return float(mean[0]), float(mean[1])
 
     def _record(self, loss: float, train_accuracy: float, seconds: float) -> None:
-        """Append the epoch to the history CSV beside the checkpoint and draw it; remember the best epoch's weights."""
+        """Append the epoch to the history CSV beside the checkpoint and draw it; remember the best epoch's weights.
+
+        The best is the last whose validation accuracy is `no_worse` than the highest.
+        """
         held = self.data.validation
         validation = accuracy(self.recognizer, held, self.description) if held else None
-        if validation is None or validation >= self.best_accuracy:
-            self.best_accuracy = validation or 0.0
+        if held is None or validation is None or no_worse(validation, self.best_accuracy, len(held.names)):
+            self.best_accuracy = max(self.best_accuracy, validation or 0.0)
             self.best = {key: value.detach().clone() for key, value in self.recognizer.state_dict().items()}
         if not self.accelerator.is_main_process:
             return

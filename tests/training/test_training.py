@@ -37,7 +37,7 @@ from face_encryption.training.model import (
     save_checkpoint,
 )
 from face_encryption.training.recipe import Phase, Recipe, RecipeError, load_recipe
-from face_encryption.training.train import learning_rates
+from face_encryption.training.train import learning_rates, no_worse
 
 SMALL = Recipe((Phase(3, 97, 2e-4, identity=1.0),), 97, 0.1, rotation=10, zoom=0.1, degrade=0.2, batch=4)
 SMALL_TOML = """
@@ -274,6 +274,15 @@ def test_learning_rate_rises_and_falls() -> None:
     assert rates[0] < rates[4]
     assert rates.argmax() < 10
     assert rates[-1] < 0.01
+
+
+def test_of_epochs_that_validation_cannot_tell_apart_the_last_counts() -> None:
+    assert no_worse(0.5, -1.0, 300)
+    assert no_worse(0.98, 0.98, 300)
+    assert no_worse(0.975, 0.98, 300)  # a standard error is 0.008
+    assert not no_worse(0.97, 0.98, 300)
+    assert not no_worse(0.975, 0.98, 3000)
+    assert not no_worse(0.99, 1.0, 300)
 
 
 def test_known_recipes_are_read() -> None:
