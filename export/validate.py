@@ -26,8 +26,8 @@ from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
-# From so many plain sign steps on, two runs that differ by rounding may end at another label.
-COMPARABLE = 8
+# After more sign steps, two runs that differ by rounding may end at another label, and embeddings a little apart.
+COMPARABLE, APART = 8, 5e-2
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
 INTEGER_COSINE, INTEGER_LOSS = 0.3, 0.1
 SIDES = (97, 250)  # a face that is enlarged to the recognizer's size and one that is shrunk or nearly kept
@@ -142,7 +142,10 @@ class Validator:
                 self._add(name, f"loss, difference {where}", _difference(loss, expected), 1e-3)
 
     def attack(self, name: str, objective: Objective, steps: int) -> None:
-        """Compare what K steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
+        """Compare what K steps achieve: bounds exactly, the first loss closely, the outcome within 1 %.
+
+        After more than `COMPARABLE` steps the embeddings may be `APART`.
+        """
         session = self.session(name)
         module = Attack(self.reference.gradient(objective), self.reference.size, steps)
         recognizer = FaceRecognizer(self.reference)
@@ -164,7 +167,8 @@ class Validator:
                 continue
             self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
             if objective is FEATURE:
-                self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)
+                limit = 1e-2 if steps <= COMPARABLE else APART
+                self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, limit)
             elif steps <= COMPARABLE:
                 self._add(name, f"probability, difference {where}", abs(probabilities[target] - wanted[target]), 1e-2)
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
