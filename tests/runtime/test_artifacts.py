@@ -104,7 +104,7 @@ def test_missing_graph(tmp_path: Path, name: str) -> None:
 
 def test_other_format_version(tmp_path: Path) -> None:
     artifacts_folder(tmp_path, recognizer=RECOGNIZER | {"format_version": "9"})
-    with pytest.raises(ArtifactsError, match="format version 9, this program reads 2"):
+    with pytest.raises(ArtifactsError, match="format version 9, this program reads 3"):
         _ = Artifacts(tmp_path).recognizer
 
 
@@ -169,7 +169,7 @@ def test_inspection(tmp_path: Path) -> None:
     assert found["graphs"][2]["metadata"]["classes"] == ["Ada", "Grace"]
     assert found["weights"] == [{"file": "weights.bin", "bytes": 2_000_000}]
     lines = table(found).splitlines()
-    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "2", "2", "abc"]
+    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "3", "2", "abc"]
     assert lines[-1] == "threshold at FAR 1.0%: similarity 0.350"
 
 
