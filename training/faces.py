@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime as ort
+from google.protobuf.message import DecodeError
 from PIL import Image, ImageOps
 from rich.progress import track
 
@@ -28,6 +30,7 @@ R = TypeVar("R")
 CACHE_MARGIN = 0.5
 # A second face of at least this part of the first one's area leaves open whom a photo shows.
 RIVAL = 0.9
+NO_DETECTOR = "{}: no detector; make it with: face-encryption export --detector-only"
 
 
 def cut_scale(margin: float) -> float:
@@ -99,7 +102,7 @@ def open_detector(path: Path) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception:  # onnxruntime's errors have no common type
-        raise DataError(f"{path}: no detector; make it with: face-encryption export --detector-only") from None
+        raise DataError(NO_DETECTOR.format(path)) from None
 
 
 def load_faces(
@@ -156,11 +159,14 @@ def write_cache(folder: Path, faces: FaceSet) -> None:
     partial.replace(folder / "names.json")
 
 
-def _digest(path: Path) -> str:
+def _digest(detector: Path) -> str:
+    """Stand for what a detector computes: another version of its metadata finds the same faces."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(onnx.load(detector).graph.SerializeToString(deterministic=True)).hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: cannot read it ({error.strerror})") from None
+        raise DataError(f"{detector}: cannot read it ({error.strerror})") from None
+    except DecodeError:
+        raise DataError(NO_DETECTOR.format(detector)) from None
 
 
 def _fill_cache(
