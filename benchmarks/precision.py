@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from face_encryption.export.calibration import WEIGHT
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import Photo, read_list, read_pairs
@@ -82,7 +83,7 @@ def times(protectors: list[Protector], steps: int, repeats: int) -> list[float]:
         "momentum": 0,
         "diversity": 0,
         "perceptual": 0,
-        "intermediate": 3,
+        "intermediate": WEIGHT,
     }
     feed |= {name: np.array(value, np.float32) for name, value in scalars.items()}
     graphs = [protector.artifacts.attack("feature", steps) for protector in protectors]

@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from face_encryption.export import FORMAT_VERSION
-from face_encryption.export.calibration import calibrate, faces_of, read_ranges, write_ranges
+from face_encryption.export.calibration import WEIGHT, calibrate, faces_of, read_ranges, write_ranges
 from face_encryption.export.decoys import DECIMALS, DecoyError, make_decoys
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
@@ -52,9 +52,9 @@ THOROUGH = EFFORT | {"thorough": {"steps": 20, "step_size": 2}}
 PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0, "intermediate": 0}
 DEFAULTS: dict[Objective, dict[str, Any]] = {
     LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN | {"momentum": 1},
-    FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN | {"momentum": 1, "diversity": 1, "intermediate": 3},
+    FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN | {"momentum": 1, "diversity": 1, "intermediate": WEIGHT},
 }
-CLOAK_DEFAULTS = BUDGET | {"effort": THOROUGH, "momentum": 1, "diversity": 1, "perceptual": 1, "intermediate": 3}
+CLOAK_DEFAULTS = BUDGET | {"effort": THOROUGH, "momentum": 1, "diversity": 1, "perceptual": 1, "intermediate": WEIGHT}
 
 
 def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> Path:
