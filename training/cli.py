@@ -1,10 +1,10 @@
-"""The commands `train`, `collect` and `evaluate recognizer`. PyTorch is imported when one runs, not for its help."""
+"""The commands `train`, `collect` and `evaluate`. PyTorch is imported when one runs, not for its help."""
 
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -145,6 +145,7 @@ def recognizer(
 @click.option("--diversity", type=float)
 @click.option("--perceptual", type=float)
 @click.option("--intermediate", type=float)
+@click.option("--lpips", type=click.Choice(["alex", "squeeze", "vgg"]), help="Measure LPIPS too, by this network.")
 @click.option("--distractors", type=click.IntRange(0), default=0, help="Other people of DATA in the rank-1 gallery.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write protection.csv and pictures here.")
 def protection(
@@ -154,6 +155,7 @@ def protection(
     artifacts: Path,
     epsilons: tuple[float, ...],
     counts: tuple[int, ...],
+    lpips: Literal["alex", "squeeze", "vgg"] | None,
     distractors: int,
     out: Path | None,
     **choices: Any,
@@ -167,6 +169,7 @@ def protection(
     from face_encryption.runtime.errors import FaceEncryptionError
     from face_encryption.training.aligned import RecognizerError, read_recognizers
     from face_encryption.training.data import DataError, read_pairs
+    from face_encryption.training.lpips import LpipsError, load_lpips
     from face_encryption.training.protection import other, own, run
 
     try:
@@ -180,8 +183,9 @@ def protection(
             for epsilon in epsilons or (None,)
             for steps in counts or (None,)
         ]
-        run(protector, recognizers, data, people, every, distractors, out, click.echo)
-    except (DataError, RecognizerError, FaceEncryptionError) as error:
+        distance = load_lpips(lpips) if lpips else None
+        run(protector, recognizers, data, people, every, distractors, out, click.echo, distance)
+    except (DataError, LpipsError, RecognizerError, FaceEncryptionError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -27,6 +27,7 @@ from face_encryption.training.plots import plot_protection
 Pixels = npt.NDArray[np.uint8]
 Embedding = npt.NDArray[np.float32]
 Embed = Callable[[Pixels, Face], Embedding]
+Distance = Callable[[Pixels, Pixels], float]
 
 RATES = (0.01, 0.001)
 
@@ -50,6 +51,7 @@ class Probe:
     ssim: float
     psnr: float
     change: int
+    lpips: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,11 @@ def publish(saved: Pixels) -> dict[str, Pixels]:
 
 
 def protect_all(
-    protector: Protector, data: Path, pairs: Sequence[tuple[Photo, Photo]], settings: Settings
+    protector: Protector,
+    data: Path,
+    pairs: Sequence[tuple[Photo, Photo]],
+    settings: Settings,
+    lpips: Distance | None = None,
 ) -> tuple[list[Probe], list[str]]:
     """Protect the probe of each pair (probe, gallery) as PNG; returns the probes and the names of those left out.
 
@@ -126,7 +132,8 @@ def protect_all(
         squares = [cut_square(pixels, clean.face.box, margin)[0] for pixels in (clean.pixels, saved)]
         ssim = structural_similarity(*squares, channel_axis=2, data_range=255)
         worst = min(protected.faces, key=lambda face: face.psnr)
-        return Probe(pair[0].name, clean, gallery, published, float(ssim), worst.psnr, worst.change)
+        looks = lpips(*squares) if lpips else None
+        return Probe(pair[0].name, clean, gallery, published, float(ssim), worst.psnr, worst.change, looks)
 
     found = in_parallel(work, pairs, f"protecting {len(pairs)} photos")
     probes = [probe for probe in found if isinstance(probe, Probe)]
@@ -223,6 +230,7 @@ def run(
     distractors: int,
     out: Path | None,
     report: Callable[[str], None],
+    lpips: Distance | None = None,
 ) -> None:
     """Protect, judge and report the pairs with each of the settings; write CSV, plot and sheet into `out`."""
     names = {photo.name for pair in pairs for photo in pair}
@@ -232,15 +240,23 @@ def run(
     crowd = [see(protector, read_photo(data / photo.path)) for photo in [*others.values()][:distractors]]
     rows: list[dict[str, Any]] = []
     for settings in every:
-        probes, left_out = protect_all(protector, data, pairs, settings)
+        probes, left_out = protect_all(protector, data, pairs, settings, lpips)
         plan = protector.plan(settings)
         judgements = [each for name, embed in recognizers.items() for each in judge(name, embed, probes, crowd)]
-        rows += [asdict(plan) | asdict(each) for each in judgements]
+        looks = {
+            "psnr": float(np.mean([probe.psnr for probe in probes])),
+            "ssim": float(np.mean([probe.ssim for probe in probes])),
+            "change": max(probe.change for probe in probes),
+        }
+        if lpips:
+            looks["lpips"] = float(np.mean([probe.lpips for probe in probes if probe.lpips is not None]))
+        rows += [asdict(plan) | looks | asdict(each) for each in judgements]
         report("\n" + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(plan).items()))
         report(
             f"{len(probes)} people" + (f" (no face: {', '.join(left_out)})" if left_out else "") + "; face squares: "
-            f"PSNR {np.mean([p.psnr for p in probes]):.1f} dB, SSIM {np.mean([p.ssim for p in probes]):.3f}, "
-            f"largest change {max(p.change for p in probes)} levels; protection rates at FAR 1 %:\n"
+            f"PSNR {looks['psnr']:.1f} dB, SSIM {looks['ssim']:.3f}, "
+            + (f"LPIPS {looks['lpips']:.3f}, " if lpips else "")
+            + f"largest change {looks['change']} levels; protection rates at FAR 1 %:\n"
         )
         report(table(judgements))
     if out:

@@ -1,16 +1,20 @@
 """Protection is counted right, and the command measures real photos with a recogniser of others."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 
 from face_encryption.runtime.faces import Face
 from face_encryption.training.cli import evaluate as command
 from face_encryption.training.data import DataError, read_pairs
+from face_encryption.training.lpips import LpipsError, load_lpips
 from face_encryption.training.protection import Probe, Seen, judge, publish, table
 
 FACE = Face((0, 0, 1, 1), 0.9, np.zeros((6, 2), np.float32))
@@ -84,11 +88,44 @@ def test_bad_lists_of_pairs(text: str, message: str, data: Path, tmp_path: Path)
         read_pairs(tmp_path / "pairs.txt", data)
 
 
-def test_command_measures_real_photos(data: Path, artifacts: Path, shared: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def squeezenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where torchvision looks for SqueezeNet's weights, with random ones in that file."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    file = str(SqueezeNet1_1_Weights.IMAGENET1K_V1.url).rsplit("/", 1)[-1]
+    path = tmp_path / "torch" / "hub" / "checkpoints" / file
+    path.parent.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1().state_dict(), path)
+    return path
+
+
+def test_lpips_grows_with_the_change(squeezenet: Path, astronaut: NDArray[np.uint8]) -> None:
+    distance, noise = load_lpips("squeeze"), np.random.default_rng(0).normal(0, 1, (128, 128, 3))
+    face = astronaut[:128, 160:288]
+    changed = [(face + level * noise).clip(0, 255).astype(np.uint8) for level in (4, 16)]
+    assert distance(face, face) == 0
+    assert 0 < distance(face, changed[0]) < distance(face, changed[1])
+
+
+def test_lpips_never_unpickles(squeezenet: Path, tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    torch.save({"harmful": Harmful()}, squeezenet)
+    with pytest.raises(LpipsError, match="squeeze are not in"):
+        load_lpips("squeeze")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_command_measures_real_photos(
+    data: Path, artifacts: Path, shared: Path, squeezenet: Path, tmp_path: Path
+) -> None:
     (tmp_path / "pairs.txt").write_text("ada/0.png ada/3.png\nbob/0.png bob/3.png\n")
     given = ["protection", str(data), str(tmp_path / "pairs.txt"), "--artifacts", str(artifacts)]
     judges = ["--judges", str(shared / "models" / "sface.onnx")]
-    curve = ["--epsilon", "2", "--epsilon", "8", "--steps", "2", "--out", str(tmp_path / "out")]
+    curve = ["--epsilon", "2", "--epsilon", "8", "--steps", "2", "--lpips", "squeeze", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(command, [*given, *judges, *curve], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "| ours (white box) | " in result.output
@@ -96,6 +133,9 @@ def test_command_measures_real_photos(data: Path, artifacts: Path, shared: Path,
     with (tmp_path / "out" / "protection.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["epsilon"] for row in rows} == {"2.0", "8.0"}
+    looks = {float(row["epsilon"]): [float(row[name]) for name in ("ssim", "psnr", "change", "lpips")] for row in rows}
+    assert [small > large for small, large in zip(looks[2], looks[8], strict=True)] == [True, True, False, False]
+    assert f"LPIPS {looks[8][3]:.3f}" in result.output
     assert {row["published"] for row in rows} >= {"as saved", "JPEG 75", "half size"}
     assert all(float(row["clean"]) == 0 for row in rows if row["recognizer"] == "sface")
     for name in ("protection.png", "sheet.png"):
