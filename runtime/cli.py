@@ -5,15 +5,22 @@ Exit codes are those of `errors`; of several failures, the first one's.
 
 import json
 import os
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from .batch import Batch, Report
-from .errors import FaceEncryptionError
-from .files import DETECTED, PROTECTED, Target, choose_targets, read, write
+from .errors import FaceEncryptionError, NoFaceError, PhotoError
+from .files import DETECTED, PROTECTED, Target, choose_targets, find_photos, read, write
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .protector import Protector
 
 INTERRUPTED = 130
 
@@ -137,6 +144,12 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
     metavar="[NUMBER]",
     help="Move each face towards a decoy, an identity of nobody.  [NUMBER: by --seed and the face's number]",
 )
+@click.option(
+    "--gallery",
+    multiple=True,
+    metavar="PATH",
+    help="Photos by which these people are known, a file, folder or pattern: move away from what they show too.",
+)
 @click.option("--away", is_flag=True, help="Move the face away from the identity that is seen in it (non-targeted).")
 @click.option(
     "--consent", is_flag=True, help="The person of --label consents to becoming the match; recorded in the JSON."
@@ -155,6 +168,7 @@ def protect(
     out: str | None,
     label: str | None,
     decoy: int | Literal["any"] | None,
+    gallery: tuple[str, ...],
     away: bool,
     consent: bool,
     jobs: int,
@@ -170,6 +184,8 @@ def protect(
     """
     if sum((label is not None, decoy is not None, away)) > 1:
         raise click.UsageError("--label, --decoy and --away exclude each other.")
+    if gallery and (label is not None or away):
+        raise click.UsageError("--gallery is for faces that move away from themselves, not for --label or --away.")
     if consent and label is None:
         raise click.UsageError("--consent says that the person of --label consents; give --label.")
     if label is not None and not consent:
@@ -183,6 +199,8 @@ def protect(
     if jobs > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
     protector = Protector(artifacts, threads)
+    if gallery:
+        settings = replace(settings, gallery=_enroll(protector, gallery))
     protector.check(settings)
     batch = Batch(inputs, as_json)
 
@@ -199,12 +217,39 @@ def protect(
             "seed": settings.seed,
         }
         notes = [*protected.notes, f"written to {target.path}"]
+        if gallery:
+            known = ", ".join(f"face {face.number} matches {face.gallery}" for face in protected.faces)
+            notes.append(f"of the gallery's faces {known}")
         if any(face.matched for face in protected.faces):
             notes.append("a face is still a match; try --strength high or --effort thorough")
         lines = [result_line(name, face) for face in protected.faces]
         return Report(tuple(lines), facts | protected_json(protected), tuple(notes))
 
     batch.run(work, choose_targets(batch.photos, inputs, out, PROTECTED), jobs)
+
+
+def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.float32]":
+    """Return the embeddings of all faces in photos; those without a face are reported and left out."""
+    import numpy as np
+
+    found = []
+    for photo in dict.fromkeys(path for text in inputs for path in _photos(text)):
+        try:
+            found.append(protector.enroll(read(photo)))
+        except NoFaceError as error:
+            click.echo(f"{photo}: {error}; left out of the gallery", err=True)
+        except PhotoError as error:
+            raise PhotoError(f"{photo}: {error}") from error
+    if not found:
+        raise NoFaceError("no face in the gallery; nothing was written")
+    return np.concatenate(found)
+
+
+def _photos(text: str) -> list[Path]:
+    try:
+        return find_photos(text)
+    except PhotoError as error:
+        raise PhotoError(f"{text}: {error}") from error
 
 
 @main.command()
@@ -216,7 +261,6 @@ def protect(
 def detect(inputs: tuple[str, ...], draw: str | None, as_json: bool, artifacts: str, threads: int | None) -> None:
     """Print where the faces in each photo are, numbered from left to right."""
     from .draw import draw_faces
-    from .errors import NoFaceError
     from .photo import read_photo
     from .protector import Protector
     from .report import face_json, face_line

@@ -54,6 +54,7 @@ class FaceResult:
         after: the recogniser on the protected face.
         similarity: of the protected probe to the original face as gallery, -1 to 1.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
+        gallery: how many faces of the gallery matched the original face, and were moved away from too.
         decoy: the number of the decoy that the face was moved towards, from 1; None for none.
         decoy_similarity: of the protected face to that decoy.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
@@ -67,6 +68,7 @@ class FaceResult:
     after: Recognition
     similarity: float
     threshold: float
+    gallery: int
     decoy: int | None
     decoy_similarity: float | None
     change: int
@@ -121,11 +123,17 @@ class _Attack:
         return list(self.decoys)[seed % len(self.decoys)] if self.decoys else None
 
     def __call__(
-        self, square: NDArray[np.uint8], keypoints: NDArray[np.float32], before: Recognition, seed: int
+        self,
+        square: NDArray[np.uint8],
+        keypoints: NDArray[np.float32],
+        before: Recognition,
+        own: NDArray[np.float32],
+        seed: int,
     ) -> NDArray[np.uint8]:
-        """Return the protected square; it moves away from what `before` says unless there is a label or decoy.
+        """Return the protected square; it moves away from `own` unless there is a label or decoy.
 
-        `keypoints` f32 [6, 2] are in pixels of the square.
+        `own` f32 [512] is the embedding of the face, or what it and the gallery's have in common. `keypoints` f32
+        [6, 2] are in pixels of the square.
         """
         comparison: dict[str, Any]
         decoy = self.decoy(seed)
@@ -133,11 +141,10 @@ class _Attack:
         if self.kind == "cloak":
             comparison = {"keypoints": keypoints}
         elif self.kind == "feature":
-            reference = before.embedding
+            reference = own
             if decoy is not None:
                 # Also away from the face: towards the decoy alone, most faces stay a match of themselves.
-                reference = self.decoys[decoy] - reference
-                reference /= np.linalg.norm(reference)
+                reference = _of_unit_norm(self.decoys[decoy] - own)
             comparison = {"reference": reference, "direction": direction}
         else:
             label = int(np.argmax(before.probabilities)) if self.label is None else self.label
@@ -200,6 +207,25 @@ class Protector:
         best = int(np.argmax(probabilities))
         return Recognition(embedding, probabilities, self.classes[best], float(probabilities[best]))
 
+    def enroll(self, data: bytes) -> NDArray[np.float32]:
+        """Return the embeddings of all faces in a photo, float32 [N, 512], for the gallery in `Settings`.
+
+        Args:
+            data: the bytes of a JPEG, PNG or WebP file. The faces of several photos make one gallery by
+                `np.concatenate`.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            NoFaceError: there is no face in it.
+            ArtifactsError: the artifacts are missing or damaged.
+        """
+        margin = self.artifacts.recognizer.value("crop_margin", float)
+        photo = read_photo(data)
+        parts = [_part(photo, 0, face, margin) for face in self.detect(photo.pixels)]
+        if not parts:
+            raise NoFaceError("no face found")
+        return np.stack([self.recognise(part.original).embedding for part in parts])
+
     def check(self, settings: Settings) -> None:
         """Load what the settings need, so that a mistake in them shows before the first photo.
 
@@ -238,17 +264,19 @@ class Protector:
             square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
             keypoints = (part.face.keypoints - part.corner).astype(np.float32)
             seed = settings.seed + part.number - 1
-            protected = attack(square, keypoints, before, seed)
+            known = _matches(settings.gallery, before.embedding, threshold)
+            own = _of_unit_norm(np.stack([before.embedding, *known]).mean(0))
+            protected = attack(square, keypoints, before, own, seed)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             photo.paste(_limited(protected, part.original, attack.plan.epsilon), part.corner)
-            done.append((before, attack.decoy(seed), time.perf_counter() - start))
+            done.append((before, len(known), attack.decoy(seed), time.perf_counter() - start))
         encoded, notes = photo.encode(), photo.notes
         del photo  # so that no two pictures are in memory at once
 
         saved = read_squares(encoded, [(part.corner, len(part.original)) for part in parts])
         results = []
-        for part, (before, decoy, seconds), square in zip(parts, done, saved, strict=True):
+        for part, (before, known_faces, decoy, seconds), square in zip(parts, done, saved, strict=True):
             after = self.recognise(square)
             similarity = float(before.embedding @ after.embedding)
             change, psnr = _difference(part.original[part.inside], square[part.inside])
@@ -260,6 +288,7 @@ class Protector:
                     after,
                     similarity,
                     threshold,
+                    known_faces,
                     decoy,
                     None if decoy is None else float(attack.decoys[decoy] @ after.embedding),
                     change,
@@ -272,7 +301,8 @@ class Protector:
     def _kind(self, settings: Settings) -> AttackKind:
         if settings.label is not None or settings.away:
             return "label"
-        if settings.decoy is not None:
+        # What is moved towards, and a gallery, are embeddings of our own recogniser.
+        if settings.decoy is not None or settings.gallery is not None:
             return "feature"
         return "cloak" if self.artifacts.steps("cloak") else "feature"
 
@@ -307,6 +337,19 @@ class Protector:
         for needed in (self.artifacts.recognizer, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
         return _Attack(graph, plan, kind, label, decoys)
+
+
+def _matches(
+    gallery: NDArray[np.float32] | None, embedding: NDArray[np.float32], threshold: float
+) -> NDArray[np.float32]:
+    """Return the embeddings of a gallery, f32 [N, 512], that count as the same person as this one."""
+    if gallery is None:
+        return np.zeros((0, len(embedding)), np.float32)
+    return gallery[gallery @ embedding >= threshold]
+
+
+def _of_unit_norm(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:

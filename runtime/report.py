@@ -35,6 +35,7 @@ def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
                 "matched": result.matched,
                 "similarity": result.similarity,
                 "threshold": result.threshold,
+                "gallery": result.gallery,
                 "decoy": result.decoy,
                 "decoy_similarity": result.decoy_similarity,
                 "before": {"name": result.before.name, "probability": result.before.probability},

@@ -2,8 +2,11 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import SettingError
 from .photo import MetadataPolicy
@@ -32,6 +35,8 @@ class Settings:
             the face decide which; None for none.
         away: move away from the identity that the recogniser sees (non-targeted) instead of from the face itself, which
             is the default and needs no identity (a cloak).
+        gallery: what `Protector.enroll` returned of photos by which the people are known: each face moves away from
+            those that match it too, on average. None for the face alone.
         seed: of the random start; the n-th face of a photo takes seed + n - 1.
         faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
         metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.
@@ -52,6 +57,7 @@ class Settings:
     label: str | None = None
     decoy: int | Literal["any"] | None = None
     away: bool = False
+    gallery: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     seed: int = 0
     faces: tuple[int, ...] | None = None
     metadata: MetadataPolicy = "strip"
@@ -62,6 +68,8 @@ class Settings:
             raise SettingError(
                 "a face moves towards a label, towards a decoy or away from its own identity: choose one"
             )
+        if self.gallery is not None and (self.label is not None or self.away):
+            raise SettingError("a gallery is for faces that move away from themselves, not for labels")
         if self.decoy not in (None, "any") and int(self.decoy) < 1:
             raise SettingError("decoys are numbered from 1")
         if self.epsilon is not None and not 0 < self.epsilon <= 255:  # also refuses NaN

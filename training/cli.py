@@ -145,6 +145,12 @@ def recognizer(
 @click.option("--diversity", type=float)
 @click.option("--perceptual", type=float)
 @click.option("--intermediate", type=float)
+@click.option(
+    "--gallery",
+    type=click.IntRange(0),
+    default=0,
+    help="Protect with a gallery of up to so many other photos of each person in DATA, which no judge sees.",
+)
 @click.option("--lpips", type=click.Choice(["alex", "squeeze", "vgg"]), help="Measure LPIPS too, by this network.")
 @click.option("--distractors", type=click.IntRange(0), default=0, help="Other people of DATA in the rank-1 gallery.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write protection.csv and pictures here.")
@@ -156,6 +162,7 @@ def protection(
     epsilons: tuple[float, ...],
     counts: tuple[int, ...],
     lpips: Literal["alex", "squeeze", "vgg"] | None,
+    gallery: int,
     distractors: int,
     out: Path | None,
     **choices: Any,
@@ -184,7 +191,7 @@ def protection(
             for steps in counts or (None,)
         ]
         distance = load_lpips(lpips) if lpips else None
-        run(protector, recognizers, data, people, every, distractors, out, click.echo, distance)
+        run(protector, recognizers, data, people, every, distractors, out, click.echo, distance, gallery)
     except (DataError, LpipsError, RecognizerError, FaceEncryptionError) as error:
         raise click.ClickException(str(error)) from None
 

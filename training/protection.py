@@ -7,8 +7,8 @@ the clean photos of different people.
 
 import csv
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,28 +112,35 @@ def protect_all(
     pairs: Sequence[tuple[Photo, Photo]],
     settings: Settings,
     lpips: Distance | None = None,
+    others: Mapping[str, Sequence[Photo]] | None = None,
 ) -> tuple[list[Probe], list[str]]:
     """Protect the probe of each pair (probe, gallery) as PNG; returns the probes and the names of those left out.
 
-    Left out are people in one of whose clean photos no face is found. Raises `DataError` for an unreadable photo.
+    Left out are people in one of whose clean photos no face is found. `others` are more photos of a person, by name,
+    for the attack to know them by. Raises `DataError` for an unreadable photo.
     """
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin, embed = protector.artifacts.recognizer.value("crop_margin", float), own(protector)
     protector.check(settings)
 
+    def seen(photos: Sequence[Photo]) -> list[Seen]:
+        return [see(protector, read_photo(data / photo.path)) for photo in photos]
+
     def work(pair: tuple[Photo, Photo]) -> Probe | str:
-        clean, gallery = (see(protector, read_photo(data / photo.path)) for photo in pair)
-        if clean.face is None or gallery.face is None:
+        clean, enrolled = seen(pair)
+        if clean.face is None or enrolled.face is None:
             return pair[0].name
         png = io.BytesIO()
         Image.fromarray(clean.pixels).save(png, "PNG", compress_level=1)
-        protected = protector.protect(png.getvalue(), settings)
+        more = [embed(s.pixels, s.face) for s in seen((others or {}).get(pair[0].name, ())) if s.face]
+        gallery = np.stack(more) if more else None
+        protected = protector.protect(png.getvalue(), replace(settings, gallery=gallery))
         saved = np.asarray(Image.open(io.BytesIO(protected.data)).convert("RGB"))
         published = {name: see(protector, pixels) for name, pixels in publish(saved).items()}
         squares = [cut_square(pixels, clean.face.box, margin)[0] for pixels in (clean.pixels, saved)]
         ssim = structural_similarity(*squares, channel_axis=2, data_range=255)
         worst = min(protected.faces, key=lambda face: face.psnr)
         looks = lpips(*squares) if lpips else None
-        return Probe(pair[0].name, clean, gallery, published, float(ssim), worst.psnr, worst.change, looks)
+        return Probe(pair[0].name, clean, enrolled, published, float(ssim), worst.psnr, worst.change, looks)
 
     found = in_parallel(work, pairs, f"protecting {len(pairs)} photos")
     probes = [probe for probe in found if isinstance(probe, Probe)]
@@ -231,16 +238,25 @@ def run(
     out: Path | None,
     report: Callable[[str], None],
     lpips: Distance | None = None,
+    gallery: int = 0,
 ) -> None:
-    """Protect, judge and report the pairs with each of the settings; write CSV, plot and sheet into `out`."""
+    """Protect, judge and report the pairs with each of the settings; write CSV, plot and sheet into `out`.
+
+    `distractors` are so many other people of the data, whom judges may take a probe for, and `gallery` so many other
+    photos of each person, from which the attack knows them too.
+    """
     names = {photo.name for pair in pairs for photo in pair}
-    others = (
-        {photo.name: photo for photo in list_data(data).everything if photo.name not in names} if distractors else {}
-    )
-    crowd = [see(protector, read_photo(data / photo.path)) for photo in [*others.values()][:distractors]]
+    paired = {photo for pair in pairs for photo in pair}
+    everything = list_data(data).everything if distractors or gallery else []
+    strangers = {photo.name: photo for photo in everything if photo.name not in names}
+    crowd = [see(protector, read_photo(data / photo.path)) for photo in [*strangers.values()][:distractors]]
+    more: dict[str, list[Photo]] = {name: [] for name in names}
+    for photo in everything:
+        if photo.name in names and photo not in paired and len(more[photo.name]) < gallery:
+            more[photo.name].append(photo)
     rows: list[dict[str, Any]] = []
     for settings in every:
-        probes, left_out = protect_all(protector, data, pairs, settings, lpips)
+        probes, left_out = protect_all(protector, data, pairs, settings, lpips, more)
         plan = protector.plan(settings)
         judgements = [each for name, embed in recognizers.items() for each in judge(name, embed, probes, crowd)]
         looks = {

@@ -125,6 +125,25 @@ def test_decoy(run: Run, options: list[object], number: int) -> None:
     assert face["decoy_similarity"] > face["similarity"]
 
 
+@pytest.mark.usefixtures("use_artifacts")
+def test_gallery(run: Run, photo_file: Path) -> None:
+    known = photo_file.parent / "known"
+    known.mkdir()
+    shutil.copy(photo_file, known / "me.png")
+    Image.new("RGB", (64, 64), "green").save(known / "tree.png")
+    result = run("protect", "photo.png", "--gallery", "known", "--steps", 1, "--json", "-o", "out")
+    assert result.exit_code == 0
+    assert "known/tree.png: no face found; left out of the gallery" in result.stderr.splitlines()
+    facts = json.loads(result.stdout)
+    assert (facts["attack"], facts["faces"][0]["gallery"]) == ("cloak", 1)
+    assert "photo.png: of the gallery's faces face 1 matches 1" in result.stderr.splitlines()
+    faceless = run("protect", "photo.png", "--gallery", "known/tree.png", "-o", "x.png")
+    assert (faceless.exit_code, faceless.stderr.splitlines()[-1][:32]) == (4, "Error: no face in the gallery; n")
+    assert_one_line_error(run("protect", "photo.png", "--gallery", "nowhere.png", "-o", "x.png"), 3, "nowhere.png")
+    assert run("protect", "photo.png", "--gallery", "known", "--away").exit_code == 2
+    assert names(photo_file.parent) == ["known", "out", "photo.png"]
+
+
 @pytest.mark.parametrize("name", BAD_PHOTOS)
 @pytest.mark.usefixtures("use_artifacts")
 def test_bad_photo(run: Run, tmp_path: Path, name: str) -> None:

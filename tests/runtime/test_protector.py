@@ -121,6 +121,28 @@ def test_towards_a_decoy(protector: Protector, photo: bytes) -> None:
     assert not result.matched
 
 
+def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
+    darker = Image.fromarray(astronaut).transpose(Image.Transpose.FLIP_LEFT_RIGHT).point(lambda level: level * 0.6)
+    gallery = protector.enroll(encoded(darker, "JPEG"))
+    assert gallery.shape == (1, 512)
+    alone, known = (protector.protect(photo, Settings(gallery=each)).faces[0] for each in (None, gallery))
+    assert (alone.gallery, known.gallery) == (0, 1)
+    assert float(gallery[0] @ known.after.embedding) < float(gallery[0] @ alone.after.embedding) - 0.05
+
+
+def test_faces_of_others_in_the_gallery_change_nothing(protector: Protector, photo: bytes) -> None:
+    alone = protector.protect(photo, Settings(steps=1))
+    stranger = -alone.faces[0].before.embedding[None]
+    beside = protector.protect(photo, Settings(steps=1, gallery=stranger))
+    assert beside.faces[0].gallery == 0
+    assert beside.data == alone.data
+
+
+def test_no_face_to_enroll(protector: Protector) -> None:
+    with pytest.raises(NoFaceError):
+        protector.enroll(encoded(Image.new("RGB", (64, 64)), "PNG"))
+
+
 def test_two_faces_become_different_decoys(protector: Protector, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     _faces_at(monkeypatch, protector, (178, 83, 273, 178), (400, 400, 460, 460))
     for seed in (0, 7):
