@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from face_encryption.export.attack import FEATHER, Attack, Frame, Move, Square, of_unit_size
+from face_encryption.export.attack import DRAWS, FEATHER, Attack, Frame, Move, of_unit_size
 
 KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of the mouth
 
@@ -41,17 +42,18 @@ class Source:
 
 
 class Cloak(Attack):
-    """K steps away from what each source sees in the face before the first."""
+    """K steps away from what each source sees in a face, or in several photos of the person."""
 
     def __init__(self, sources: Sequence[Source], steps: int, feather: float = FEATHER) -> None:
         """Take the sources and K = `steps`."""
         super().__init__(lambda *given: sources[0].gradient(*given)[:2], sources[0].size, steps, feather)
         self.sources = sources
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         face: Tensor,
         keypoints: Tensor,
+        references: Tensor,
         epsilon: Tensor,
         step_size: Tensor,
         momentum: Tensor,
@@ -63,29 +65,50 @@ class Cloak(Attack):
     ) -> tuple[Tensor, Tensor]:
         """Cloak `face` u8 [S, S, 3] with the detector's `keypoints` f32 [6, 2] in its pixels; the rest as in `Attack`.
 
-        The losses are means over the sources.
+        `references` f32 [D] is what `CloakReference` returned of the face, or the mean of that of several of the
+        person's. The losses are means over the sources.
         """
         square = self.square(face, epsilon, perceptual, grid)
         move = Move(torch.tensor(-1.0), step_size, momentum, diversity, intermediate)
-        frames = [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
-        references = [self.reference(square, source, frame) for source, frame in zip(self.sources, frames, strict=True)]
+        frames = self.frames(keypoints, face)
+        parts = torch.split(references, [source.dimensions for source in self.sources])
         perturbation, draws = self.begin(square, seed), self.draws(seed)
         velocity = torch.zeros_like(perturbation)
         losses = []
         for number in range(self.steps):
             changed, gradients, met = square.face(perturbation), [], []
-            for source, frame, reference in zip(self.sources, frames, references, strict=True):
+            for source, frame, reference in zip(self.sources, frames, parts, strict=True):
                 view = square.view(source.size, draws[number], diversity, frame)
                 unchanged = view.of(square.pixels)
-                gradient, loss, _ = source.gradient(view.of(changed), reference, unchanged, move.weight)
+                gradient, loss, _ = source.gradient(
+                    view.of(changed), F.normalize(reference, dim=0), unchanged, move.weight
+                )
                 gradients.append(of_unit_size(view.back(gradient)))
                 met.append(loss)
             perturbation, velocity = self.advance(square, perturbation, velocity, torch.stack(gradients).mean(0), move)
             losses.append(torch.stack(met).mean())
         return square.protected(perturbation), torch.stack(losses)
 
-    def reference(self, square: Square, source: Source, frame: Frame | None) -> Tensor:
-        """Return a source's embedding of the unchanged face, f32 [dimensions]."""
-        view = square.view(source.size, torch.zeros(4), torch.zeros(()), frame)
-        unchanged = view.of(square.pixels)
-        return source.gradient(unchanged, torch.zeros(source.dimensions), unchanged, torch.zeros(()))[2]
+    def frames(self, keypoints: Tensor, face: Tensor) -> list[Frame | None]:
+        """Return the frame in which each source sees a face with the detector's keypoints."""
+        return [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
+
+
+class CloakReference(Cloak):
+    """What the sources see in a face that nothing was done to."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        """Take the sources."""
+        super().__init__(sources, 0)
+
+    def forward(  # type: ignore[override]
+        self, face: Tensor, keypoints: Tensor, grid: Tensor | None = None
+    ) -> Tensor:
+        """Embed `face` u8 [S, S, 3] with `keypoints` as in `Cloak`; returns the sources' embeddings, f32 [D]."""
+        square = self.square(face, torch.zeros(()), torch.zeros(()), grid)
+        embeddings = []
+        for source, frame in zip(self.sources, self.frames(keypoints, face), strict=True):
+            unchanged = square.view(source.size, torch.zeros(DRAWS), torch.zeros(()), frame).of(square.pixels)
+            embedding = source.gradient(unchanged, torch.zeros(source.dimensions), unchanged, torch.zeros(()))[2]
+            embeddings.append(embedding)
+        return torch.cat(embeddings)

@@ -13,7 +13,7 @@ from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
 from face_encryption.export.attack import GRID, Attack, AttackStep, Gradient, resampling_matrix
-from face_encryption.export.cloak import Cloak, Source
+from face_encryption.export.cloak import Cloak, CloakReference, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
 from face_encryption.export.gradient_call import (
     embedding_gradient_call,
@@ -212,13 +212,27 @@ def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
 
 def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps: int) -> ir.Model:
     """Build `attack-cloak-K.onnx` for K = `steps` from the exported `FEATURE` gradients of the sources."""
-    called = [
+    settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
+    references = torch.zeros(sum(source.dimensions for source in sources))
+    inputs = {**_example_keypoints(), "references": references, **settings, "grid": torch.zeros(EXAMPLE_GRID)}
+    return _with_gradients(to_onnx(Cloak(_called(sources), steps), inputs, ["protected", "losses"]), *gradients)
+
+
+def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
+    """Build `cloak-reference.onnx` from the same."""
+    inputs = {**_example_keypoints(), "grid": torch.zeros(EXAMPLE_GRID)}
+    return _with_gradients(to_onnx(CloakReference(_called(sources)), inputs, ["references"]), *gradients)
+
+
+def _called(sources: Sequence[Source]) -> list[Source]:
+    return [
         replace(source, gradient=partial(embedding_gradient_call, which=number))
         for number, source in enumerate(sources)
     ]
-    settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
-    inputs = {"face": _example_face(), "keypoints": torch.zeros(6, 2), **settings, "grid": torch.zeros(EXAMPLE_GRID)}
-    return _with_gradients(to_onnx(Cloak(called, steps), inputs, ["protected", "losses"]), *gradients)
+
+
+def _example_keypoints() -> dict[str, Tensor]:
+    return {"face": _example_face(), "keypoints": torch.zeros(6, 2)}
 
 
 def _example_face() -> Tensor:

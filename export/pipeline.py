@@ -25,6 +25,7 @@ from face_encryption.export.graphs import (
     attack_graph,
     attack_step_graph,
     cloak_graph,
+    cloak_reference_graph,
     fold,
     gradient_graph,
     recognizer_graph,
@@ -39,7 +40,7 @@ from face_encryption.training.faces import open_detector
 from face_encryption.training.model import Description, load_checkpoint
 
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
-OTHERS = ("detector.onnx", "recognizer.onnx", WEIGHTS, RANGES)
+OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS, RANGES)
 MODELS = Path(str(files("face_encryption.models")))
 # A label is reached in a few steps, and more do not bring it nearer.
 STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 20)}
@@ -161,7 +162,10 @@ def export_artifacts(
             surrogates = {name: other_surrogate(recognizer) for name, recognizer in others.items()}
             sources += [other_source(recognizer, surrogates[name]) for name, recognizer in others.items()]
             gradients = [gradient_graph(each, FEATURE) for each in (surrogate, *surrogates.values())]
-            extra = {"defaults": json.dumps(CLOAK_DEFAULTS), "surrogates": json.dumps(["ours", *others])}
+            named = {"surrogates": json.dumps(["ours", *others])}
+            extra = {"defaults": json.dumps(CLOAK_DEFAULTS), **named}
+            report("cloak-reference.onnx")
+            save("cloak-reference.onnx", "cloak-reference", cloak_reference_graph(gradients, sources), named)
             for count in steps or STEPS[FEATURE]:
                 report(f"attack-cloak-{count}.onnx")
                 graph = cloak_graph(gradients, sources, count)
@@ -177,6 +181,7 @@ def export_artifacts(
             for count in steps or STEPS[objective]:
                 validator.attack(f"attack-{objective.name}-{count}.onnx", objective, count)
         if others:
+            validator.cloak_reference("cloak-reference.onnx", sources)
             for count in steps or STEPS[FEATURE]:
                 validator.cloak(f"attack-cloak-{count}.onnx", sources, count)
         validator.raise_failures()

@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack, Move
-from face_encryption.export.cloak import Cloak, Source
+from face_encryption.export.cloak import Cloak, CloakReference, Source
 from face_encryption.export.graphs import FEATURE, LABEL, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import Arithmetic
 from face_encryption.training.model import Description
@@ -61,6 +61,13 @@ def picture(side: int, seed: int = 0) -> Array:
         angle, phase = random.uniform(0, 2 * np.pi, (2, 3))
         waves += np.sin(frequency * (x[..., None] * np.cos(angle) + y[..., None] * np.sin(angle)) + phase) / frequency
     return np.clip(128 + 50 * waves + random.normal(0, 4, waves.shape), 0, 255).astype(np.uint8)
+
+
+def _keypoints(side: int) -> Tensor:
+    """Return where a detector would find those of an upright face that fills a square, f32 [6, 2] in its pixels."""
+    keypoints = torch.zeros(6, 2)
+    keypoints[:4] = torch.tensor([[0.33, 0.31], [0.67, 0.3], [0.5, 0.5], [0.5, 0.67]]) * side
+    return keypoints
 
 
 def _difference(got: Any, want: Any) -> float:
@@ -173,18 +180,29 @@ class Validator:
                 self._add(name, f"probability, difference {where}", abs(probabilities[target] - wanted[target]), 1e-2)
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
 
+    def cloak_reference(self, name: str, sources: Sequence[Source]) -> None:
+        """Compare what the sources of a cloak see in a face."""
+        session, module = self.session(name), CloakReference(sources)
+        for side, _, face, _ in self._cases(FEATURE):
+            keypoints = _keypoints(side)
+            (got,) = session.run(None, {"face": face.numpy(), "keypoints": keypoints.numpy()})
+            with torch.no_grad():
+                want = module(face, keypoints).numpy()
+            self._add(name, f"references, difference ({side} px)", np.abs(got - want).max(), 1e-3)
+
     def cloak(self, name: str, sources: Sequence[Source], steps: int) -> None:
         """Compare what a cloak achieves: bounds exactly, its first losses closely, the last within 5 %.
 
         The pictures are noise to recognizers of millions of faces, so after many sign steps no two runs see the same.
         """
         session = self.session(name)
-        module = Cloak(sources, steps)
+        module, reference = Cloak(sources, steps), CloakReference(sources)
         for side, direction, face, settings in self._cases(FEATURE):
-            keypoints = torch.zeros(6, 2)
-            keypoints[:4] = torch.tensor([[0.33, 0.31], [0.67, 0.3], [0.5, 0.5], [0.5, 0.67]]) * side
+            keypoints = _keypoints(side)
+            with torch.no_grad():
+                references = reference(face, keypoints)
             chosen = {key: value for key, value in settings.items() if key not in ("reference", "direction")}
-            feed = {"face": face, "keypoints": keypoints, **chosen}
+            feed = {"face": face, "keypoints": keypoints, "references": references, **chosen}
             got, losses = session.run(None, {key: value.numpy() for key, value in feed.items()})
             with torch.no_grad():
                 _, expected = module(*feed.values())

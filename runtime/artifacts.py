@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .errors import ArtifactsError, SettingError
 from .settings import Defaults
 
-FORMAT_VERSION = "3"
+FORMAT_VERSION = "4"
 _PREFIX = "face_encryption."
 _ATTACK = re.compile(r"attack-(label|feature|cloak)-([1-9][0-9]*)\.onnx")
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
@@ -167,6 +167,11 @@ class Artifacts:
         """The recogniser. Raises `ArtifactsError` when it cannot be read."""
         return self._load("recognizer.onnx", "recognizer")
 
+    @cached_property
+    def cloak_reference(self) -> Graph:
+        """What the recognisers of the attack "cloak" see in a face. Raises `ArtifactsError` when it cannot be read."""
+        return self._of_same_checkpoint(self._load("cloak-reference.onnx", "cloak-reference"))
+
     def steps(self, kind: AttackKind) -> list[int]:
         """Return the numbers of steps for which an attack of this kind was exported, ascending."""
         matches = (_ATTACK.fullmatch(path.name) for path in self.folder.iterdir())
@@ -202,12 +207,15 @@ class Artifacts:
     def _attack(self, kind: AttackKind, steps: int) -> Graph:
         if (kind, steps) not in self._attacks:
             graph = self._load(f"attack-{kind}-{steps}.onnx", f"attack-{kind}")
-            if graph.text("checkpoint_sha256") != self.recognizer.text("checkpoint_sha256"):
-                raise ArtifactsError(
-                    f"{graph.path}: exported from another checkpoint than {self.recognizer.path.name}; export again"
-                )
-            self._attacks[kind, steps] = graph
+            self._attacks[kind, steps] = self._of_same_checkpoint(graph)
         return self._attacks[kind, steps]
+
+    def _of_same_checkpoint(self, graph: Graph) -> Graph:
+        if graph.text("checkpoint_sha256") != self.recognizer.text("checkpoint_sha256"):
+            raise ArtifactsError(
+                f"{graph.path}: exported from another checkpoint than {self.recognizer.path.name}; export again"
+            )
+        return graph
 
     def _load(self, name: str, kind: str) -> Graph:
         graph = Graph(self.folder / name, self._threads)

@@ -229,7 +229,7 @@ def protect(
 
 
 def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.float32]":
-    """Return the embeddings of all faces in photos; those without a face are reported and left out."""
+    """Enroll the faces in photos; those without a face are reported and left out."""
     import numpy as np
 
     found = []

@@ -24,6 +24,8 @@ from .settings import Plan, Settings
 
 # A face counts as matched at the threshold where 1 % of the pairs of different people would be.
 FAR = "0.01"
+# The length of our recogniser's embedding.
+EMBEDDING = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,11 @@ class _Part:
     original: NDArray[np.uint8]
     inside: tuple[slice, slice]
 
+    @property
+    def keypoints(self) -> NDArray[np.float32]:
+        """The face's keypoints, float32 [6, 2], in pixels of the square."""
+        return (self.face.keypoints - self.corner).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class _Attack:
@@ -132,19 +139,19 @@ class _Attack:
     ) -> NDArray[np.uint8]:
         """Return the protected square; it moves away from `own` unless there is a label or decoy.
 
-        `own` f32 [512] is the embedding of the face, or what it and the gallery's have in common. `keypoints` f32
-        [6, 2] are in pixels of the square.
+        `own` f32 [D] is the embedding of the face, by all recognisers of a cloak, or the mean of it and the gallery's.
+        `keypoints` f32 [6, 2] are in pixels of the square.
         """
         comparison: dict[str, Any]
         decoy = self.decoy(seed)
         direction = np.array(-1 if self.label is None and decoy is None else 1, np.float32)
         if self.kind == "cloak":
-            comparison = {"keypoints": keypoints}
+            comparison = {"keypoints": keypoints, "references": own}
         elif self.kind == "feature":
-            reference = own
+            reference = _of_unit_norm(own)
             if decoy is not None:
                 # Also away from the face: towards the decoy alone, most faces stay a match of themselves.
-                reference = _of_unit_norm(self.decoys[decoy] - own)
+                reference = _of_unit_norm(self.decoys[decoy] - reference)
             comparison = {"reference": reference, "direction": direction}
         else:
             label = int(np.argmax(before.probabilities)) if self.label is None else self.label
@@ -208,7 +215,9 @@ class Protector:
         return Recognition(embedding, probabilities, self.classes[best], float(probabilities[best]))
 
     def enroll(self, data: bytes) -> NDArray[np.float32]:
-        """Return the embeddings of all faces in a photo, float32 [N, 512], for the gallery in `Settings`.
+        """Return what the recognisers see in all faces of a photo, float32 [N, D], for the gallery in `Settings`.
+
+        D is 512, or more where other recognisers joined the export. It serves this folder of artifacts alone.
 
         Args:
             data: the bytes of a JPEG, PNG or WebP file. The faces of several photos make one gallery by
@@ -224,7 +233,15 @@ class Protector:
         parts = [_part(photo, 0, face, margin) for face in self.detect(photo.pixels)]
         if not parts:
             raise NoFaceError("no face found")
-        return np.stack([self.recognise(part.original).embedding for part in parts])
+        kind = self._kind(Settings())
+        return np.stack([self._signature(part, self.recognise(part.original), kind) for part in parts])
+
+    def _signature(self, part: _Part, seen: Recognition, kind: AttackKind) -> NDArray[np.float32]:
+        """Return our recogniser's embedding and, for a cloak, behind it what all of its recognisers see."""
+        if kind != "cloak":
+            return seen.embedding
+        face = {"face": part.original, "keypoints": part.keypoints}
+        return np.concatenate([seen.embedding, *self.artifacts.cloak_reference.run(["references"], face)])
 
     def check(self, settings: Settings) -> None:
         """Load what the settings need, so that a mistake in them shows before the first photo.
@@ -262,11 +279,11 @@ class Protector:
             start = time.perf_counter()
             before = self.recognise(part.original)
             square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
-            keypoints = (part.face.keypoints - part.corner).astype(np.float32)
             seed = settings.seed + part.number - 1
-            known = _matches(settings.gallery, before.embedding, threshold)
-            own = _of_unit_norm(np.stack([before.embedding, *known]).mean(0))
-            protected = attack(square, keypoints, before, own, seed)
+            signature = self._signature(part, before, attack.kind)
+            known = _matches(settings.gallery, signature, threshold)
+            own = np.stack([signature, *known]).mean(0)[EMBEDDING if attack.kind == "cloak" else 0 :]
+            protected = attack(square, part.keypoints, before, own, seed)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             photo.paste(_limited(protected, part.original, attack.plan.epsilon), part.corner)
@@ -301,8 +318,7 @@ class Protector:
     def _kind(self, settings: Settings) -> AttackKind:
         if settings.label is not None or settings.away:
             return "label"
-        # What is moved towards, and a gallery, are embeddings of our own recogniser.
-        if settings.decoy is not None or settings.gallery is not None:
+        if settings.decoy is not None:
             return "feature"
         return "cloak" if self.artifacts.steps("cloak") else "feature"
 
@@ -334,18 +350,23 @@ class Protector:
             if settings.decoy not in decoys:
                 raise SettingError(f"there is no decoy {settings.decoy}; the artifacts have {len(decoys)}")
             decoys = {settings.decoy: decoys[settings.decoy]}
-        for needed in (self.artifacts.recognizer, graph):
+        references = [self.artifacts.cloak_reference] if kind == "cloak" else []
+        for needed in (self.artifacts.recognizer, *references, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
         return _Attack(graph, plan, kind, label, decoys)
 
 
 def _matches(
-    gallery: NDArray[np.float32] | None, embedding: NDArray[np.float32], threshold: float
+    gallery: NDArray[np.float32] | None, signature: NDArray[np.float32], threshold: float
 ) -> NDArray[np.float32]:
-    """Return the embeddings of a gallery, f32 [N, 512], that count as the same person as this one."""
+    """Return the rows of a gallery, f32 [N, D], whose embeddings count as the same person as that of a signature."""
     if gallery is None:
-        return np.zeros((0, len(embedding)), np.float32)
-    return gallery[gallery @ embedding >= threshold]
+        return np.zeros((0, len(signature)), np.float32)
+    if gallery.ndim != 2 or gallery.shape[1] < len(signature):
+        raise SettingError(
+            f"the gallery is {list(gallery.shape)}, not [N, {len(signature)}]; enroll with these artifacts"
+        )
+    return gallery[gallery[:, :EMBEDDING] @ signature[:EMBEDDING] >= threshold, : len(signature)]
 
 
 def _of_unit_norm(vector: NDArray[np.float32]) -> NDArray[np.float32]:

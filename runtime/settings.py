@@ -35,8 +35,8 @@ class Settings:
             the face decide which; None for none.
         away: move away from the identity that the recogniser sees (non-targeted) instead of from the face itself, which
             is the default and needs no identity (a cloak).
-        gallery: what `Protector.enroll` returned of photos by which the people are known: each face moves away from
-            those that match it too, on average. None for the face alone.
+        gallery: float32 [N, D], what `Protector.enroll` returned of photos by which the people are known: each face
+            moves away from those that match it too, on average. None for the face alone.
         seed: of the random start; the n-th face of a photo takes seed + n - 1.
         faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
         metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.

@@ -5,6 +5,7 @@ same person, the gallery. Protected are probes whose similarity to it lies below
 the clean photos of different people.
 """
 
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from face_encryption.runtime import Protector, Settings
+from face_encryption.runtime import NoFaceError, Protector, Settings
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import Photo, list_data
@@ -119,20 +120,20 @@ def protect_all(
     Left out are people in one of whose clean photos no face is found. `others` are more photos of a person, by name,
     for the attack to know them by. Raises `DataError` for an unreadable photo.
     """
-    margin, embed = protector.artifacts.recognizer.value("crop_margin", float), own(protector)
+    margin = protector.artifacts.recognizer.value("crop_margin", float)
     protector.check(settings)
 
-    def seen(photos: Sequence[Photo]) -> list[Seen]:
-        return [see(protector, read_photo(data / photo.path)) for photo in photos]
-
     def work(pair: tuple[Photo, Photo]) -> Probe | str:
-        clean, enrolled = seen(pair)
+        clean, enrolled = (see(protector, read_photo(data / photo.path)) for photo in pair)
         if clean.face is None or enrolled.face is None:
             return pair[0].name
         png = io.BytesIO()
         Image.fromarray(clean.pixels).save(png, "PNG", compress_level=1)
-        more = [embed(s.pixels, s.face) for s in seen((others or {}).get(pair[0].name, ())) if s.face]
-        gallery = np.stack(more) if more else None
+        more = []
+        for photo in (others or {}).get(pair[0].name, ()):
+            with contextlib.suppress(NoFaceError):
+                more.append(protector.enroll((data / photo.path).read_bytes()))
+        gallery = np.concatenate(more) if more else None
         protected = protector.protect(png.getvalue(), replace(settings, gallery=gallery))
         saved = np.asarray(Image.open(io.BytesIO(protected.data)).convert("RGB"))
         published = {name: see(protector, pixels) for name, pixels in publish(saved).items()}

@@ -16,12 +16,12 @@ from PIL import Image
 
 from face_encryption.export.attack import Square
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.cloak import Cloak, Source
-from face_encryption.export.graphs import FEATURE, cloak_graph, gradient_graph
+from face_encryption.export.cloak import Cloak, CloakReference, Source
+from face_encryption.export.graphs import FEATURE, cloak_graph, cloak_reference_graph, gradient_graph
 from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import picture
-from face_encryption.runtime import Protector, Settings
+from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
 from face_encryption.training.onnx_network import OnnxNetwork
 
@@ -155,10 +155,16 @@ def test_a_frame_is_where_alignment_looks(others: dict[str, AlignedRecognizer]) 
 def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], steps: int) -> None:
     found = sources(others)
     surrogates = [other_surrogate(recognizer) for recognizer in others.values()]
-    graph = cloak_graph([gradient_graph(each, FEATURE) for each in surrogates], found, steps)
-    assert {node.domain for node in graph.graph} == {""}
+    gradients = [gradient_graph(each, FEATURE) for each in surrogates]
+    graph, reference = cloak_graph(gradients, found, steps), cloak_reference_graph(gradients, found)
+    assert {node.domain for each in (graph, reference) for node in each.graph} == {""}
+    shown = {"face": picture(100), "keypoints": KEYPOINTS}
+    (references,) = session(reference).run(None, shown)
+    with torch.no_grad():
+        seen = CloakReference(found)(*(torch.from_numpy(value) for value in shown.values()))
+    np.testing.assert_allclose(references, seen.numpy(), atol=1e-5)
     numbers: dict[str, Any] = {name: np.array(value, np.float32) for name, value in NUMBERS.items()}
-    feed = {"face": picture(100), "keypoints": KEYPOINTS, **numbers, "seed": np.array(3)}
+    feed = {**shown, "references": references, **numbers, "seed": np.array(3)}
     got, losses = session(graph).run(None, feed)
     with torch.no_grad():
         want, expected = Cloak(found, steps)(*(torch.from_numpy(np.asarray(value)) for value in feed.values()))
@@ -170,13 +176,15 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     met = session(graph).run(None, still)[1]
     assert len(met) == steps
     assert (np.diff(met) > 0).all()  # each step moves further away
+    # Only where the references point to matters, as for a mean of several.
+    np.testing.assert_allclose(session(graph).run(None, still | {"references": 3 * references})[1], met, atol=1e-4)
 
 
 def test_protect_uses_the_cloak_that_was_exported(
     others: dict[str, AlignedRecognizer], astronaut: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", [2], others=others, report=lambda _: None)
-    assert any(check.graph == "attack-cloak-2.onnx" for check in checks)
+    assert {check.graph for check in checks} > {"attack-cloak-2.onnx", "cloak-reference.onnx"}
     protector = Protector(tmp_path / "artifacts")
     assert protector.artifacts.steps("cloak") == [2]
     assert protector.artifacts.attack("cloak", 2).text("surrogates") == '["ours", "one", "two"]'
@@ -189,3 +197,15 @@ def test_protect_uses_the_cloak_that_was_exported(
     before, after = ([r.embed(image, face.keypoints) for r in others.values()] for image in (astronaut, saved))
     assert all(a @ b < 0.999 for a, b in zip(before, after, strict=True))
     assert protected.faces[0].similarity < 0.99
+
+    darker = io.BytesIO()
+    Image.fromarray(astronaut[:, ::-1] // 2).save(darker, "PNG")
+    gallery = protector.enroll(darker.getvalue())
+    assert gallery.shape == (1, 512 + 512 + 20 + 20)
+    known = protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery))
+    assert known.faces[0].gallery == 1
+    assert known.data != protected.data
+    decoy = Settings(steps=2, gallery=gallery, decoy=1)  # made for our recogniser alone
+    assert protector.protect(png.getvalue(), decoy).faces[0].gallery == 1
+    with pytest.raises(SettingError, match=r"\[1, 512\], not \[N, 1064\]"):
+        protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery[:, :512]))

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 ATTACK = {
     "kind": "attack-label",
-    "format_version": "3",
+    "format_version": "4",
     "steps": "2",
     "checkpoint_sha256": "abc",
     "decoys": "[[0.6, 0.8], [0.8, -0.6]]",
@@ -16,7 +16,7 @@ ATTACK = {
 }
 RECOGNIZER = {
     "kind": "recognizer",
-    "format_version": "3",
+    "format_version": "4",
     "checkpoint_sha256": "abc",
     "classes": '["Ada", "Grace"]',
     "crop_margin": "0.25",

@@ -169,7 +169,7 @@ def test_inspection(tmp_path: Path) -> None:
     assert found["graphs"][2]["metadata"]["classes"] == ["Ada", "Grace"]
     assert found["weights"] == [{"file": "weights.bin", "bytes": 2_000_000}]
     lines = table(found).splitlines()
-    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "3", "2", "abc"]
+    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "4", "2", "abc"]
     assert lines[-1] == "threshold at FAR 1.0%: similarity 0.350"
 
 
