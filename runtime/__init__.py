@@ -8,17 +8,18 @@ from .errors import ArtifactsError, FaceEncryptionError, NoFaceError, OutputErro
 if TYPE_CHECKING:
     from .faces import Face, cut_square, detect, paste_square
     from .photo import Photo, read_photo
-    from .protector import FaceResult, ProtectedPhoto, Protector, Recognition
+    from .protector import Protector
+    from .results import FaceResult, ProtectedPhoto, Recognition
     from .settings import Settings
 
 # Imported when first used, so that the command line answers --help without loading onnxruntime.
 _LAZY = {
     "Face": "faces",
-    "FaceResult": "protector",
+    "FaceResult": "results",
     "Photo": "photo",
-    "ProtectedPhoto": "protector",
+    "ProtectedPhoto": "results",
     "Protector": "protector",
-    "Recognition": "protector",
+    "Recognition": "results",
     "Settings": "settings",
     "cut_square": "faces",
     "detect": "faces",

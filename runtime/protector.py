@@ -8,7 +8,7 @@ Path("photo_protected.jpg").write_bytes(protected.data)
 import difflib
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,84 +20,13 @@ from .artifacts import Artifacts, AttackKind, Graph, embeddings, names, threshol
 from .errors import NoFaceError, SettingError
 from .faces import Face, detect, overlap, square_around
 from .photo import Photo, grey, read_photo, read_squares
+from .results import FaceResult, ProtectedPhoto, Recognition
 from .settings import Plan, Settings
 
 # A face counts as matched at the threshold where 1 % of the pairs of different people would be.
 FAR = "0.01"
 # The length of our recogniser's embedding.
 EMBEDDING = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Recognition:
-    """What the recogniser says of one face.
-
-    Attributes:
-        embedding: float32 [512], of unit norm; the dot product of two is their similarity.
-        probabilities: float32 [classes], in the order of `Protector.classes`.
-        name: the identity with the highest probability.
-        probability: that probability, 0 to 1.
-    """
-
-    embedding: NDArray[np.float32] = field(repr=False)
-    probabilities: NDArray[np.float32] = field(repr=False)
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class FaceResult:
-    """What was done to one face, measured on the bytes of the protected photo.
-
-    Attributes:
-        number: of the face in the photo, from 1.
-        face: box, score and keypoints.
-        before: the recogniser on the original face.
-        after: the recogniser on the protected face.
-        similarity: of the protected probe to the original face as gallery, -1 to 1.
-        threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
-        gallery: how many faces of the gallery matched the original face, and were moved away from too.
-        decoy: the number of the decoy that the face was moved towards, from 1; None for none.
-        decoy_similarity: of the protected face to that decoy.
-        change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
-        psnr: of the face's square, in dB; infinite when nothing changed.
-        seconds: the time that recognising and attacking it took.
-    """
-
-    number: int
-    face: Face
-    before: Recognition
-    after: Recognition
-    similarity: float
-    threshold: float
-    gallery: int
-    decoy: int | None
-    decoy_similarity: float | None
-    change: int
-    psnr: float
-    seconds: float
-
-    @property
-    def matched(self) -> bool:
-        """Whether the recogniser still takes the protected face for the same person."""
-        return self.similarity >= self.threshold
-
-
-@dataclass(frozen=True)
-class ProtectedPhoto:
-    """A protected photo.
-
-    Attributes:
-        data: the bytes of the file, of the same format as the original.
-        faces: a result for each protected face.
-        plan: the numbers that the attack ran with.
-        notes: what else the user may want to know, one line each.
-    """
-
-    data: bytes = field(repr=False)
-    faces: tuple[FaceResult, ...]
-    plan: Plan
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)

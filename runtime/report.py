@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .faces import Face
-from .protector import FaceResult, ProtectedPhoto, Recognition
+from .results import FaceResult, ProtectedPhoto, Recognition
 
 
 def result_line(photo: str, result: FaceResult) -> str:
