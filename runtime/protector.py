@@ -216,15 +216,16 @@ class Protector:
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
             photo.paste(_limited(protected, part.original, attack.plan.epsilon), part.corner)
-            done.append((before, len(known), attack.decoy(seed), time.perf_counter() - start))
+            clean = np.stack([before.embedding, *known[:, :EMBEDDING]])
+            done.append((before, clean, attack.decoy(seed), time.perf_counter() - start))
         encoded, notes = photo.encode(), photo.notes
         del photo  # so that no two pictures are in memory at once
 
         saved = read_squares(encoded, [(part.corner, len(part.original)) for part in parts])
         results = []
-        for part, (before, known_faces, decoy, seconds), square in zip(parts, done, saved, strict=True):
+        for part, (before, clean, decoy, seconds), square in zip(parts, done, saved, strict=True):
             after = self.recognise(square)
-            similarity = float(before.embedding @ after.embedding)
+            similarity = float((clean @ after.embedding).max())
             change, psnr = _difference(part.original[part.inside], square[part.inside])
             results.append(
                 FaceResult(
@@ -234,7 +235,7 @@ class Protector:
                     after,
                     similarity,
                     threshold,
-                    known_faces,
+                    len(clean) - 1,
                     decoy,
                     None if decoy is None else float(attack.decoys[decoy] @ after.embedding),
                     change,

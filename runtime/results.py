@@ -35,7 +35,8 @@ class FaceResult:
         face: box, score and keypoints.
         before: the recogniser on the original face.
         after: the recogniser on the protected face.
-        similarity: of the protected probe to the original face as gallery, -1 to 1.
+        similarity: of the protected probe to the original face as gallery, -1 to 1; the highest of that and those to
+            the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
         gallery: how many faces of the gallery matched the original face, and were moved away from too.
         decoy: the number of the decoy that the face was moved towards, from 1; None for none.

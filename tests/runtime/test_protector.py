@@ -128,6 +128,8 @@ def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     alone, known = (protector.protect(photo, Settings(gallery=each)).faces[0] for each in (None, gallery))
     assert (alone.gallery, known.gallery) == (0, 1)
     assert float(gallery[0] @ known.after.embedding) < float(gallery[0] @ alone.after.embedding) - 0.05
+    both = np.stack([known.before.embedding, gallery[0]])
+    assert known.similarity == pytest.approx(float((both @ known.after.embedding).max()), abs=1e-5)
 
 
 def test_faces_of_others_in_the_gallery_change_nothing(protector: Protector, photo: bytes) -> None:
