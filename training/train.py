@@ -76,7 +76,7 @@ class Trainer:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
         if accelerator.num_processes > 1:
             share_statistics(self.recognizer)
-        optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay, fused=True)
+        optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
         self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
         self.best: dict[str, Tensor] = {}
