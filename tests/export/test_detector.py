@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from PIL import Image
 
-from face_encryption.export import detector, tflite
+from face_encryption.export import FORMAT_VERSION, detector, tflite
 from face_encryption.export.detector import DetectorFileError, DetectorKind, build_detector
 
 FILES: dict[DetectorKind, Path] = {
@@ -246,7 +246,7 @@ def test_graph_is_portable_and_describes_itself(kind: DetectorKind, request: pyt
     assert not model.functions
     properties = {entry.key.removeprefix("face_encryption."): entry.value for entry in model.metadata_props}
     assert properties["kind"] == "detector"
-    assert properties["format_version"] == "3"
+    assert properties["format_version"] == FORMAT_VERSION
     assert properties["detector"] == kind
     assert properties["input_size"] == {"short-range": "128", "full-range": "192"}[kind]
     assert json.loads(properties["defaults"]) == {"score_threshold": 0.5, "max_faces": 100}
