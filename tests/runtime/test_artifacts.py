@@ -104,7 +104,7 @@ def test_missing_graph(tmp_path: Path, name: str) -> None:
 
 def test_other_format_version(tmp_path: Path) -> None:
     artifacts_folder(tmp_path, recognizer=RECOGNIZER | {"format_version": "9"})
-    with pytest.raises(ArtifactsError, match="format version 9, this program reads 3"):
+    with pytest.raises(ArtifactsError, match="format version 9, this program reads 4"):
         _ = Artifacts(tmp_path).recognizer
 
 
