@@ -5,9 +5,11 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
+from face_encryption.runtime.artifacts import FORMAT_VERSION
+
 ATTACK = {
     "kind": "attack-label",
-    "format_version": "4",
+    "format_version": FORMAT_VERSION,
     "steps": "2",
     "checkpoint_sha256": "abc",
     "decoys": "[[0.6, 0.8], [0.8, -0.6]]",
@@ -16,7 +18,7 @@ ATTACK = {
 }
 RECOGNIZER = {
     "kind": "recognizer",
-    "format_version": "4",
+    "format_version": FORMAT_VERSION,
     "checkpoint_sha256": "abc",
     "classes": '["Ada", "Grace"]',
     "crop_margin": "0.25",

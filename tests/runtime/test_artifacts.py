@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from face_encryption.runtime.artifacts import Artifacts, Graph, names, threshold_at
+from face_encryption.runtime.artifacts import FORMAT_VERSION, Artifacts, Graph, names, threshold_at
 from face_encryption.runtime.errors import ArtifactsError, SettingError
 from face_encryption.runtime.inspection import inspect_folder, table
 
@@ -104,7 +104,7 @@ def test_missing_graph(tmp_path: Path, name: str) -> None:
 
 def test_other_format_version(tmp_path: Path) -> None:
     artifacts_folder(tmp_path, recognizer=RECOGNIZER | {"format_version": "9"})
-    with pytest.raises(ArtifactsError, match="format version 9, this program reads 4"):
+    with pytest.raises(ArtifactsError, match=f"format version 9, this program reads {FORMAT_VERSION}"):
         _ = Artifacts(tmp_path).recognizer
 
 
