@@ -39,6 +39,7 @@ def load_lpips(network: Network) -> Callable[[npt.NDArray[np.uint8], npt.NDArray
     def distance(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
         first, second = (torch.from_numpy(each.copy()).permute(2, 0, 1)[None] / 255 for each in (one, other))
         with torch.no_grad():
-            return float(metric(first, second))
+            # The metric itself keeps a state, and photos are measured by several threads at once.
+            return float(metric.net(first, second, normalize=True))
 
     return distance
