@@ -199,9 +199,9 @@ def protect(
     if jobs > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
     protector = Protector(artifacts, threads)
+    protector.check(settings)
     if gallery:
         settings = replace(settings, gallery=_enroll(protector, gallery))
-    protector.check(settings)
     batch = Batch(inputs, as_json)
 
     def work(photo: Path, target: Target | None) -> Report:
