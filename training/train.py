@@ -38,6 +38,10 @@ from face_encryption.training.parallel import share_statistics
 from face_encryption.training.plots import plot_history
 from face_encryption.training.recipe import Phase
 
+# Gradients have a norm of 10 to 20 in most steps. One of some hundreds, as early steps and rare batches have, would set
+# a run at a high learning rate back by epochs.
+LARGEST_GRADIENT = 10.0
+
 
 def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
     """Return the rate of every step: a linear rise over 5 % of them, then half a cosine down to zero."""
@@ -195,6 +199,7 @@ class Trainer:
             loss, hit = self.loss(pool[step * size : (step + 1) * size], phase, views)
             self.optimiser.zero_grad()
             self.accelerator.backward(loss)
+            self.accelerator.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
             self.optimiser.step()
             sums += torch.stack([loss.detach(), hit])
             advance(loss.item())
