@@ -37,6 +37,7 @@ from face_encryption.training.model import (
 from face_encryption.training.parallel import share_statistics
 from face_encryption.training.plots import plot_history
 from face_encryption.training.recipe import Phase
+from face_encryption.training.small_maps import speed_up
 
 # Gradients have a norm of 10 to 20 in most steps. One of some hundreds, as early steps and rare batches have, would set
 # a run at a high learning rate back by epochs.
@@ -78,6 +79,8 @@ class Trainer:
         self.recognizer = self._initial().to(memory_format=torch.channels_last)
         if config.init and self.targets is not None:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
+        if config.bf16 and accelerator.device.type == "cpu":
+            speed_up(self.recognizer.backbone.layer4)
         if accelerator.num_processes > 1:
             share_statistics(self.recognizer)
         optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
