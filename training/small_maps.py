@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 
 class _Convolve(torch.autograd.Function):
@@ -21,9 +22,9 @@ class _Convolve(torch.autograd.Function):
         return F.conv2d(image, weight, None, stride, 1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         image, weight = ctx.saved_tensors
-        by_image = torch.nn.grad.conv2d_input(image.shape, weight, gradient, ctx.stride, 1)
+        by_image = conv2d_input(image.shape, weight, gradient, ctx.stride, 1)  # type: ignore[no-untyped-call]
         # All patches that the filters met, [B * M * M, 9 * C], times the gradient at their places: where the channels
         # lie last in memory, neither is reordered, and the result has the layout of the weights.
         padded = F.pad(image.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))

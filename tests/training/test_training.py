@@ -15,6 +15,7 @@ import onnx
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -103,6 +104,21 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     embedding, logits, _ = model(torch.zeros(2, 3, 112, 112))
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
     assert logits.shape == (2, 2)
+
+
+def test_faster_gradients_learn_what_plain_ones_learn(
+    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = []
+    for name in ("fast", "plain"):
+        AcceleratorState._reset_state(reset_partial_state=True)  # which holds one precision for all of a process
+        chosen = config(data, detector, tmp_path / name, bf16=True)
+        module.train(chosen)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        losses.append([float(row["loss"]) for row in history(chosen.out)])
+        load_checkpoint(chosen.out)
+        monkeypatch.setattr(module, "speed_up", lambda stage: None)
+    assert losses[0] == pytest.approx(losses[1], rel=0.1, abs=0.02)
 
 
 def test_a_killed_run_continues_and_ends_like_an_uninterrupted_one(data: Path, detector: Path, tmp_path: Path) -> None:
