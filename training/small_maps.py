@@ -38,11 +38,8 @@ class SmallMapConv2d(nn.Conv2d):
 
     def forward(self, image: Tensor) -> Tensor:
         """Convolve [B, C, N, N], with mixed precision in its type."""
-        if torch.is_autocast_enabled("cpu"):
-            image, weight = (each.to(torch.get_autocast_dtype("cpu")) for each in (image, self.weight))
-        else:
-            weight = self.weight
-        result: Tensor = _Convolve.apply(image, weight, self.stride[0])
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else image.dtype
+        result: Tensor = _Convolve.apply(image.to(dtype), self.weight.to(dtype), self.stride[0])
         return result
 
 
