@@ -12,54 +12,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812
 from rich.progress import track
 from torch import Tensor
 
-from face_encryption.training.aligned import AlignedRecognizer, similarity_transform
+from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.faces import FaceSet, cache_folder, read_cache, write_cache
-from face_encryption.training.onnx_network import OnnxNetwork
+from face_encryption.training.teacher import Teacher, describe
 
 # The attack: momentum and a random view in each of its steps, budgets in levels drawn evenly from a range.
 STEPS, STEP_SHARE, EPSILONS = 3, 0.6, (3.0, 12.0)
-ZOOM, SHIFT = 0.08, 0.06
 BATCH = 64
-
-
-class Teacher:
-    """A teacher with a gradient: it aligns cached cuts by their keypoints and embeds them."""
-
-    def __init__(self, recognizer: AlignedRecognizer, bf16: bool) -> None:
-        """Read its model; `bf16` for mixed precision. Raises `RecognizerError` for ops without a gradient here."""
-        self.network = OnnxNetwork(recognizer)
-        self.size, self.template, self.bf16 = recognizer.size, recognizer.template, bf16
-        with torch.no_grad():
-            self.dimensions = self.network(torch.zeros(1, 3, self.size, self.size))[0].shape[1]
-
-    def maps(self, keypoints: npt.NDArray[np.float32]) -> Tensor:
-        """Return maps f32 [B, 2, 3] from the aligned picture's pixels to those of cuts with keypoints [B, 6, 2]."""
-        maps = [similarity_transform(self.template, points[:4]) for points in keypoints]
-        return torch.tensor(np.array(maps), dtype=torch.float32).view(-1, 2, 3)
-
-    def embed(self, cuts: Tensor, maps: Tensor, view: Tensor | None = None) -> Tensor:
-        """Embed cuts f32 [B, 3, C, C] in levels: f32 [B, D] of unit norm.
-
-        `view` f32 [B, 4] in [-1, 1) changes what is seen: zoom, two shifts, and whether it is mirrored.
-        """
-        batch, side = len(cuts), cuts.shape[-1]
-        half = self.size / 2
-        pixels = torch.tensor([[half, 0, half], [0, half, half], [0, 0, 1]])
-        if view is not None:
-            zoom, mirror = 1 + ZOOM * view[:, 0], torch.where(view[:, 3] < 0, -1.0, 1.0)
-            none, one = torch.zeros(batch), torch.ones(batch)
-            rows = [[zoom * mirror, none, SHIFT * view[:, 1]], [none, zoom, SHIFT * view[:, 2]], [none, none, one]]
-            pixels = pixels @ torch.stack([torch.stack(row, 1) for row in rows], 1)
-        affine = maps @ pixels * 2 / side - torch.tensor([0.0, 0.0, 1.0])
-        grid = F.affine_grid(affine, [batch, 3, self.size, self.size], align_corners=False)
-        aligned = F.grid_sample(cuts, grid, padding_mode="border", align_corners=False)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            embedding: Tensor = self.network(aligned.contiguous(memory_format=torch.channels_last))[0]
-        return embedding.float()
 
 
 def load_attacked(
@@ -99,12 +61,9 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed
         chosen = int(random.integers(0, len(teachers) + 1))
         attackers = teachers if chosen == len(teachers) else [teachers[chosen]]
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-        maps = [teacher.maps(keypoints[picked]) for teacher in teachers]
         changed = attack(faces, keypoints[picked], teachers, attackers, goal, away, generator)
-        with torch.no_grad():
-            answers = [teacher.embed(changed, each) for teacher, each in zip(teachers, maps, strict=True)]
         attacked.append(changed.to(torch.uint8).permute(0, 2, 3, 1).numpy())
-        described.append(torch.cat(answers, 1).numpy() / np.float32(len(teachers) ** 0.5))
+        described.append(describe(teachers, attacked[-1], keypoints[picked]))
     return FaceSet(np.concatenate(attacked), [""] * len(order), keypoints[order], np.concatenate(described))
 
 

@@ -91,7 +91,7 @@ def load_data(config: Config) -> Data:
     seen = [learned, *([others] if others else [])]
     morphs = attacked = None
     if recipe.taught and recipe.morphs:
-        morphs = load_morphs(seen, recipe.morphs, teachers, config.cache, config.seed)
+        morphs = load_morphs(seen, recipe.morphs, teachers, config.cache, config.seed, bf16=config.bf16)
     if recipe.taught and recipe.attacked:
         sets = [*seen, *([morphs] if morphs else [])]
         attacked = load_attacked(sets, recipe.attacked, teachers, config.cache, config.seed, bf16=config.bf16)

@@ -12,30 +12,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from rich.progress import track
 
 from face_encryption.training.aligned import TEMPLATE, TEMPLATE_SIZE, AlignedRecognizer, similarity_transform
-from face_encryption.training.distill import see
 from face_encryption.training.faces import FaceSet, cache_folder, in_parallel, read_cache, write_cache
+from face_encryption.training.teacher import Teacher, describe
 
 # The second face fades out over this many of the aligned face's pixels, so that hair and background stay the first's.
 FADE = 16
+BATCH = 64
 
 
 def load_morphs(
-    sets: Sequence[FaceSet], count: int, teachers: Sequence[AlignedRecognizer], cache: Path, seed: int
+    sets: Sequence[FaceSet],
+    count: int,
+    recognizers: Sequence[AlignedRecognizer],
+    cache: Path,
+    seed: int,
+    *,
+    bf16: bool = False,
 ) -> FaceSet:
-    """Make and cache `count` morphs of random pairs of faces, without names."""
+    """Make and cache `count` morphs of random pairs of faces, without names.
+
+    Raises `RecognizerError` for a teacher with ops that PyTorch cannot take over.
+    """
     names = [name for faces in sets for name in faces.names]
-    facts = ["morphs", count, seed, names, [list(faces.faces.shape) for faces in sets]]
-    folder = cache_folder(cache, [*facts, *(teacher.digest for teacher in teachers)])
+    facts = ["morphs", count, seed, bf16, names, [list(faces.faces.shape) for faces in sets]]
+    folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
-        write_cache(folder, _make(sets, names, count, teachers, seed))
+        write_cache(folder, _make(sets, count, [Teacher(each, bf16) for each in recognizers], seed))
     return read_cache(folder)
 
 
-def _make(
-    sets: Sequence[FaceSet], names: list[str], count: int, teachers: Sequence[AlignedRecognizer], seed: int
-) -> FaceSet:
+def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed: int) -> FaceSet:
     every = [(faces, number) for faces in sets for number in range(len(faces.names))]
 
     def make(number: int) -> tuple[npt.NDArray[Any], ...]:
@@ -43,11 +52,13 @@ def _make(
         first, second = random.choice(len(every), 2, replace=False)
         (one, i), (other, j) = every[first], every[second]
         points = one.keypoints[i]
-        cut = morph(one.faces[i], points, other.faces[j], other.keypoints[j], random)
-        return cut, points, see(teachers, cut, points, mirrored=False)
+        return morph(one.faces[i], points, other.faces[j], other.keypoints[j], random), points
 
     made = in_parallel(make, range(count), f"making {count} morphs")
-    cuts, keypoints, seen = (np.stack(part) for part in zip(*made, strict=True))
+    cuts, keypoints = (np.stack(part) for part in zip(*made, strict=True))
+    batches = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
+    shown = track(batches, f"showing {count} morphs to the teachers")
+    seen = np.concatenate([describe(teachers, cuts[batch], keypoints[batch]) for batch in shown])
     return FaceSet(cuts, [""] * count, keypoints, seen)
 
 

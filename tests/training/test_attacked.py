@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from face_encryption.runtime.faces import detect, largest_face
 from face_encryption.training.aligned import AlignedRecognizer, read_recognizers
-from face_encryption.training.attacked import EPSILONS, Teacher, attack, load_attacked
+from face_encryption.training.attacked import EPSILONS, attack, load_attacked
 from face_encryption.training.distill import see
 from face_encryption.training.faces import FaceSet, cut_face, open_detector
+from face_encryption.training.teacher import Teacher
 
 
 @pytest.fixture(scope="module")

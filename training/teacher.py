@@ -1,0 +1,64 @@
+"""Teachers as PyTorch modules: many faces at a time, in mixed precision, and with a gradient."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from face_encryption.training.aligned import AlignedRecognizer, similarity_transform
+from face_encryption.training.onnx_network import OnnxNetwork
+
+# The limits of a random view, in parts of the picture's edge.
+ZOOM, SHIFT = 0.08, 0.06
+
+
+class Teacher:
+    """A teacher with a gradient: it aligns cached cuts by their keypoints and embeds them."""
+
+    def __init__(self, recognizer: AlignedRecognizer, bf16: bool) -> None:
+        """Read its model; `bf16` for mixed precision. Raises `RecognizerError` for ops without a gradient here."""
+        self.network = OnnxNetwork(recognizer)
+        self.size, self.template, self.bf16 = recognizer.size, recognizer.template, bf16
+        with torch.no_grad():
+            self.dimensions = self.network(torch.zeros(1, 3, self.size, self.size))[0].shape[1]
+
+    def maps(self, keypoints: npt.NDArray[np.float32]) -> Tensor:
+        """Return maps f32 [B, 2, 3] from the aligned picture's pixels to those of cuts with keypoints [B, 6, 2]."""
+        maps = [similarity_transform(self.template, points[:4]) for points in keypoints]
+        return torch.tensor(np.array(maps), dtype=torch.float32).view(-1, 2, 3)
+
+    def embed(self, cuts: Tensor, maps: Tensor, view: Tensor | None = None) -> Tensor:
+        """Embed cuts f32 [B, 3, C, C] in levels: f32 [B, D] of unit norm.
+
+        `view` f32 [B, 4] in [-1, 1) changes what is seen: zoom, two shifts, and whether it is mirrored.
+        """
+        batch, side = len(cuts), cuts.shape[-1]
+        half = self.size / 2
+        pixels = torch.tensor([[half, 0, half], [0, half, half], [0, 0, 1]])
+        if view is not None:
+            zoom, mirror = 1 + ZOOM * view[:, 0], torch.where(view[:, 3] < 0, -1.0, 1.0)
+            none, one = torch.zeros(batch), torch.ones(batch)
+            rows = [[zoom * mirror, none, SHIFT * view[:, 1]], [none, zoom, SHIFT * view[:, 2]], [none, none, one]]
+            pixels = pixels @ torch.stack([torch.stack(row, 1) for row in rows], 1)
+        affine = maps @ pixels * 2 / side - torch.tensor([0.0, 0.0, 1.0])
+        grid = F.affine_grid(affine, [batch, 3, self.size, self.size], align_corners=False)
+        aligned = F.grid_sample(cuts, grid, padding_mode="border", align_corners=False)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            embedding: Tensor = self.network(aligned.contiguous(memory_format=torch.channels_last))[0]
+        return embedding.float()
+
+
+@torch.no_grad()
+def describe(
+    teachers: Sequence[Teacher], cuts: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return what all teachers together see in cuts u8 [B, C, C, 3] with keypoints f32 [B, 6, 2], as `distill.see`.
+
+    Returns f32 [B, sum of D] of unit norm.
+    """
+    pixels = torch.from_numpy(cuts).permute(0, 3, 1, 2).float()
+    seen = [teacher.embed(pixels, teacher.maps(keypoints)) for teacher in teachers]
+    return np.asarray(torch.cat(seen, 1) / len(seen) ** 0.5)
