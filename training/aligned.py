@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from PIL import Image, ImageOps
+from PIL import Image
 
 # Where such recognizers expect eyes, nose tip and mouth centre in 112x112 pixels (ArcFace's template).
 TEMPLATE_SIZE = 112
@@ -85,16 +85,9 @@ class AlignedRecognizer:
             f"{channels} {mean} {std} {template or ''}".encode() + path.read_bytes()
         ).hexdigest()
 
-    def embed(
-        self, image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32], *, mirrored: bool = False
-    ) -> npt.NDArray[np.float32]:
-        """Embed the face with these keypoints, f32 [6, 2], in a picture u8 [H, W, 3]; returns f32 [D] of unit norm.
-
-        With `mirrored` the model sees the mirror image too, and the mean of both counts.
-        """
-        face = align(image, keypoints, self.size, self.template)
-        embedding = sum(self.embed_aligned(view) for view in ((face, ImageOps.mirror(face)) if mirrored else (face,)))
-        return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
+    def embed(self, image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Embed the face with these keypoints, f32 [6, 2], in a picture u8 [H, W, 3]; returns f32 [D] of unit norm."""
+        return self.embed_aligned(align(image, keypoints, self.size, self.template))
 
     def embed_aligned(self, face: Image.Image) -> npt.NDArray[np.float32]:
         """Embed a face that fills an RGB picture of N x N as the template says; returns f32 [D] of unit norm."""

@@ -50,7 +50,7 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed
     keypoints = np.concatenate([faces.keypoints for faces in sets])
     seen = torch.from_numpy(np.concatenate([faces.teacher for faces in sets if faces.teacher is not None]))
     order = random.permutation(len(cuts))[:count]
-    attacked, described = [], []
+    attacked = []
     for number in track(range(0, len(order), BATCH), f"attacking {len(order)} faces"):
         picked = order[number : number + BATCH]
         faces = torch.from_numpy(np.stack([cuts[i] for i in picked])).permute(0, 3, 1, 2).float()
@@ -63,8 +63,8 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         changed = attack(faces, keypoints[picked], teachers, attackers, goal, away, generator)
         attacked.append(changed.to(torch.uint8).permute(0, 2, 3, 1).numpy())
-        described.append(describe(teachers, attacked[-1], keypoints[picked]))
-    return FaceSet(np.concatenate(attacked), [""] * len(order), keypoints[order], np.concatenate(described))
+    made, points = np.concatenate(attacked), keypoints[order]
+    return FaceSet(made, [""] * len(order), points, describe(teachers, made, points))
 
 
 def attack(
@@ -78,7 +78,7 @@ def attack(
 ) -> Tensor:
     """Move cuts f32 [B, 3, C, C] by a few sign steps with momentum; returns them in whole levels, in [0, 255].
 
-    `goal` f32 [B, D] is what all `teachers` together say, as `distill.see` returns it; `away` bool [B] says which faces
+    `goal` f32 [B, D] is what all `teachers` together say, as `describe` returns it; `away` bool [B] says which faces
     move away from it, the others move towards it. `attackers` are the teachers whose gradients count.
     """
     low, high = EPSILONS

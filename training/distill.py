@@ -1,32 +1,11 @@
 """Knowledge distillation (Hinton et al. 2015, arXiv:1503.02531): to learn from finished recognizers, the teachers."""
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from face_encryption.training.aligned import AlignedRecognizer
-
 # How sharply the relational loss tells similar faces from others, as a scale of similarities.
 TEMPERATURE = 0.05
-
-
-def see(
-    teachers: Sequence[AlignedRecognizer],
-    image: npt.NDArray[np.uint8],
-    keypoints: npt.NDArray[np.float32],
-    *,
-    mirrored: bool,
-) -> npt.NDArray[np.float32]:
-    """Return what all teachers together see in a face, f32 [sum of D] of unit norm; see `AlignedRecognizer.embed`.
-
-    The similarity of two such embeddings is the mean of the teachers' similarities.
-    """
-    seen = [teacher.embed(image, keypoints, mirrored=mirrored) for teacher in teachers]
-    return np.concatenate(seen) / np.float32(len(seen) ** 0.5)
 
 
 def fit_targets(embeddings: Tensor, size: int) -> Tensor:

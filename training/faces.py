@@ -21,7 +21,7 @@ from rich.progress import track
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo
-from face_encryption.training.distill import see
+from face_encryption.training.teacher import Teacher, describe
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -114,17 +114,19 @@ def load_faces(
     teachers: Sequence[AlignedRecognizer] = (),
     *,
     alone: bool = False,
+    bf16: bool = False,
 ) -> FaceSet:
-    """Find, cut and cache the main face of each photo.
+    """Find, cut and cache the main face of each photo, and what teachers see in it, with `bf16` in mixed precision.
 
     `size` is the edge in pixels of the kept cuts. Photos that are unreadable or show no face, or with `alone` two of
     about the same size, are left out and written, with the reason, to `skipped.csv` in the cache folder.
-    Raises `DataError` when no face is left.
+    Raises `DataError` when no face is left, `RecognizerError` for a teacher with ops that PyTorch cannot take over.
     """
     facts = [str(root.resolve()), [asdict(photo) for photo in photos], size, CACHE_MARGIN, alone]
-    folder = cache_folder(cache, [*facts, _digest(detector), *(teacher.digest for teacher in teachers)])
+    folder = cache_folder(cache, [*facts, _digest(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
-        _fill_cache(folder, root, photos, open_detector(detector), size, teachers, alone)
+        given = [Teacher(each, bf16) for each in teachers]
+        _fill_cache(folder, root, photos, open_detector(detector), size, given, alone)
     return read_cache(folder)
 
 
@@ -175,7 +177,7 @@ def _fill_cache(
     photos: Sequence[Photo],
     detector: ort.InferenceSession,
     size: int,
-    teachers: Sequence[AlignedRecognizer],
+    teachers: Sequence[Teacher],
     alone: bool,
 ) -> None:
     def find(photo: Photo) -> tuple[Any, ...] | str:
@@ -184,17 +186,18 @@ def _fill_cache(
             face = main_face(detector, image, alone=alone)
         except DataError as error:
             return str(error)
-        seen = see(teachers, image, face.keypoints, mirrored=True) if teachers else None
-        return (*cut_face(image, face, size), seen)
+        return cut_face(image, face, size)
 
     found = in_parallel(find, photos, f"cutting {len(photos)} faces")
     skipped = [(photo.path, result) for photo, result in zip(photos, found, strict=True) if isinstance(result, str)]
     names = [photo.name for photo, result in zip(photos, found, strict=True) if not isinstance(result, str)]
     if not names:
         raise DataError(f"{root}: no face found in any of the {len(photos)} photos")
-    cuts, keypoints, seen = zip(*(result for result in found if not isinstance(result, str)), strict=True)
+    made = zip(*(result for result in found if not isinstance(result, str)), strict=True)
+    cuts, keypoints = (np.stack(part) for part in made)
+    seen = describe(teachers, cuts, keypoints, mirrored=True) if teachers else None
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "skipped.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("photo", "reason"), *skipped])
-    write_cache(folder, FaceSet(np.stack(cuts), names, np.stack(keypoints), np.stack(seen) if teachers else None))
+    write_cache(folder, FaceSet(cuts, names, keypoints, seen))
     print(f"{len(cuts)} faces cut, {len(skipped)} photos skipped (see {folder / 'skipped.csv'})")

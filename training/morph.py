@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from rich.progress import track
 
 from face_encryption.training.aligned import TEMPLATE, TEMPLATE_SIZE, AlignedRecognizer, similarity_transform
 from face_encryption.training.faces import FaceSet, cache_folder, in_parallel, read_cache, write_cache
@@ -20,7 +19,6 @@ from face_encryption.training.teacher import Teacher, describe
 
 # The second face fades out over this many of the aligned face's pixels, so that hair and background stay the first's.
 FADE = 16
-BATCH = 64
 
 
 def load_morphs(
@@ -56,10 +54,7 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed
 
     made = in_parallel(make, range(count), f"making {count} morphs")
     cuts, keypoints = (np.stack(part) for part in zip(*made, strict=True))
-    batches = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
-    shown = track(batches, f"showing {count} morphs to the teachers")
-    seen = np.concatenate([describe(teachers, cuts[batch], keypoints[batch]) for batch in shown])
-    return FaceSet(cuts, [""] * count, keypoints, seen)
+    return FaceSet(cuts, [""] * count, keypoints, describe(teachers, cuts, keypoints))
 
 
 def morph(

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
+from rich.progress import track
 from torch import Tensor
 
 from face_encryption.training.aligned import AlignedRecognizer, similarity_transform
@@ -13,6 +14,7 @@ from face_encryption.training.onnx_network import OnnxNetwork
 
 # The limits of a random view, in parts of the picture's edge.
 ZOOM, SHIFT = 0.08, 0.06
+BATCH = 64
 
 
 class Teacher:
@@ -53,12 +55,27 @@ class Teacher:
 
 @torch.no_grad()
 def describe(
-    teachers: Sequence[Teacher], cuts: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32]
+    teachers: Sequence[Teacher],
+    cuts: npt.NDArray[np.uint8],
+    keypoints: npt.NDArray[np.float32],
+    *,
+    mirrored: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """Return what all teachers together see in cuts u8 [B, C, C, 3] with keypoints f32 [B, 6, 2], as `distill.see`.
+    """Return what all teachers together see in cuts u8 [M, C, C, 3] with keypoints f32 [M, 6, 2].
 
-    Returns f32 [B, sum of D] of unit norm.
+    Returns f32 [M, sum of D] of unit norm; the similarity of two rows is the mean of the teachers' similarities. With
+    `mirrored` each sees the mirror image too, and the mean of both counts.
     """
-    pixels = torch.from_numpy(cuts).permute(0, 3, 1, 2).float()
-    seen = [teacher.embed(pixels, teacher.maps(keypoints)) for teacher in teachers]
-    return np.asarray(torch.cat(seen, 1) / len(seen) ** 0.5)
+    batches = [slice(start, start + BATCH) for start in range(0, len(cuts), BATCH)]
+    described = []
+    for batch in track(batches, f"showing {len(cuts)} faces to the teachers"):
+        pixels, seen = torch.from_numpy(cuts[batch]).permute(0, 3, 1, 2).float(), []
+        for teacher in teachers:
+            maps = teacher.maps(keypoints[batch])
+            embedding = teacher.embed(pixels, maps)
+            if mirrored:
+                view = torch.tensor([0.0, 0.0, 0.0, -1.0]).expand(len(maps), 4)
+                embedding = F.normalize(embedding + teacher.embed(pixels, maps, view))
+            seen.append(embedding)
+        described.append(torch.cat(seen, 1) / len(seen) ** 0.5)
+    return torch.cat(described).numpy()
