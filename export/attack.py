@@ -237,6 +237,15 @@ class Attack(nn.Module):
         """Draw the random start f32 [3, G, G] in pixel levels, uniform in [-epsilon, epsilon] and valid pixels."""
         return square.project(random_start(seed, square.mask.shape[0]).permute(2, 0, 1) * square.epsilon)
 
+    def resume(
+        self, square: Square, perturbation: Tensor, velocity: Tensor, iteration: Tensor, seed: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `step` takes: perturbation, velocity, of f32 [G, G, 3] or begun at `iteration` 0, and draws."""
+        first, draws = iteration == 0, self.draws(seed)
+        before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
+        moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))
+        return before, moving, draws[iteration % draws.shape[0]]
+
     def draws(self, seed: Tensor) -> Tensor:
         """Draw f32 [N, DRAWS] in [-1, 1) for the views; step i takes the row i modulo N."""
         # Another seed than the random start's, or the first views would depend on the first pixels.
@@ -292,10 +301,6 @@ class AttackStep(Attack):
         """
         square = self.square(face, epsilon, perceptual, grid)
         move = Move(direction, step_size, momentum, diversity, intermediate)
-        first = iteration == 0
-        before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
-        moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))
-        draws = self.draws(seed)
-        draw = draws[iteration % draws.shape[0]]
-        after, moved, loss = self.step(square, before, moving, target, move, draw)
+        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
+        after, moved, loss = self.step(square, before, moving, target, move, draws)
         return after.permute(1, 2, 0), moved.permute(1, 2, 0), square.protected(after), loss

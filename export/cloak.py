@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from face_encryption.export.attack import DRAWS, FEATHER, Attack, Frame, Move, of_unit_size
+from face_encryption.export.attack import DRAWS, FEATHER, Attack, Frame, Move, Square, of_unit_size
 
 KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of the mouth
 
@@ -39,6 +39,9 @@ class Source:
         zoom = (spread * (keypoints - found)).sum() / (spread**2).sum()
         middle = found + zoom * (0.5 - wanted) - 0.5
         return Frame(zoom, middle[1], middle[0])
+
+
+Seen = list[tuple[Source, Frame | None, Tensor]]
 
 
 class Cloak(Attack):
@@ -70,28 +73,66 @@ class Cloak(Attack):
         """
         square = self.square(face, epsilon, perceptual, grid)
         move = Move(torch.tensor(-1.0), step_size, momentum, diversity, intermediate)
-        frames = self.frames(keypoints, face)
-        parts = torch.split(references, [source.dimensions for source in self.sources])
+        seen = self.seen(face, keypoints, references)
         perturbation, draws = self.begin(square, seed), self.draws(seed)
         velocity = torch.zeros_like(perturbation)
         losses = []
         for number in range(self.steps):
-            changed, gradients, met = square.face(perturbation), [], []
-            for source, frame, reference in zip(self.sources, frames, parts, strict=True):
-                view = square.view(source.size, draws[number], diversity, frame)
-                unchanged = view.of(square.pixels)
-                gradient, loss, _ = source.gradient(
-                    view.of(changed), F.normalize(reference, dim=0), unchanged, move.weight
-                )
-                gradients.append(of_unit_size(view.back(gradient)))
-                met.append(loss)
-            perturbation, velocity = self.advance(square, perturbation, velocity, torch.stack(gradients).mean(0), move)
-            losses.append(torch.stack(met).mean())
+            perturbation, velocity, loss = self.step_of_all(square, perturbation, velocity, seen, move, draws[number])
+            losses.append(loss)
         return square.protected(perturbation), torch.stack(losses)
+
+    def seen(self, face: Tensor, keypoints: Tensor, references: Tensor) -> Seen:
+        """Return each source with the frame in which it sees the face and its part of the references, of unit norm."""
+        parts = torch.split(references, [source.dimensions for source in self.sources])
+        unit = [F.normalize(part, dim=0) for part in parts]
+        return list(zip(self.sources, self.frames(keypoints, face), unit, strict=True))
+
+    def step_of_all(
+        self, square: Square, perturbation: Tensor, velocity: Tensor, seen: Seen, move: Move, draws: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Do what `Attack.step` does along the mean of the gradients of what `self.seen` returned."""
+        changed, gradients, met = square.face(perturbation), [], []
+        for source, frame, reference in seen:
+            view = square.view(source.size, draws, move.diversity, frame)
+            gradient, loss, _ = source.gradient(view.of(changed), reference, view.of(square.pixels), move.weight)
+            gradients.append(of_unit_size(view.back(gradient)))
+            met.append(loss)
+        perturbation, velocity = self.advance(square, perturbation, velocity, torch.stack(gradients).mean(0), move)
+        return perturbation, velocity, torch.stack(met).mean()
 
     def frames(self, keypoints: Tensor, face: Tensor) -> list[Frame | None]:
         """Return the frame in which each source sees a face with the detector's keypoints."""
         return [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
+
+
+class CloakStep(Cloak):
+    """One iteration as a graph of its own, as `AttackStep`."""
+
+    def forward(  # type: ignore[override]
+        self,
+        face: Tensor,
+        keypoints: Tensor,
+        references: Tensor,
+        perturbation: Tensor,
+        velocity: Tensor,
+        iteration: Tensor,
+        epsilon: Tensor,
+        step_size: Tensor,
+        momentum: Tensor,
+        diversity: Tensor,
+        perceptual: Tensor,
+        intermediate: Tensor,
+        seed: Tensor,
+        grid: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take what `Cloak` and `AttackStep` take; returns what the latter does."""
+        square = self.square(face, epsilon, perceptual, grid)
+        move = Move(torch.tensor(-1.0), step_size, momentum, diversity, intermediate)
+        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
+        seen = self.seen(face, keypoints, references)
+        after, moved, loss = self.step_of_all(square, before, moving, seen, move, draws)
+        return after.permute(1, 2, 0), moved.permute(1, 2, 0), square.protected(after), loss
 
 
 class CloakReference(Cloak):

@@ -13,7 +13,7 @@ from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
 from face_encryption.export.attack import GRID, Attack, AttackStep, Gradient, resampling_matrix
-from face_encryption.export.cloak import Cloak, CloakReference, Source
+from face_encryption.export.cloak import Cloak, CloakReference, CloakStep, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
 from face_encryption.export.gradient_call import (
     embedding_gradient_call,
@@ -38,6 +38,7 @@ EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
 # An attack sees the logits so much softer than they are. At their own scale only the nearest class counts against the
 # target, at the next step it is another one, and at the target the gradient is nothing but rounding error.
 SOFTNESS = 4.0
+STEP_OUTPUTS = ["next_perturbation", "next_velocity", "protected", "loss"]
 
 
 @dataclass(frozen=True)
@@ -189,16 +190,8 @@ def _unrolled(size: int, steps: int) -> onnx.ModelProto:
 
 @cache
 def _one_step(size: int) -> onnx.ModelProto:
-    inputs = {
-        "face": _example_face(),
-        "perturbation": torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3),
-        "velocity": torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3),
-        "iteration": torch.tensor(0),
-        **_settings(FEATURE),
-        "grid": torch.zeros(EXAMPLE_GRID),
-    }
-    outputs = ["next_perturbation", "next_velocity", "protected", "loss"]
-    return ir.serde.serialize_model(to_onnx(AttackStep(gradient_call, size, 1), inputs, outputs))
+    inputs = {"face": _example_face(), **_example_state(), **_settings(FEATURE), "grid": torch.zeros(EXAMPLE_GRID)}
+    return ir.serde.serialize_model(to_onnx(AttackStep(gradient_call, size, 1), inputs, STEP_OUTPUTS))
 
 
 def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
@@ -212,10 +205,14 @@ def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
 
 def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps: int) -> ir.Model:
     """Build `attack-cloak-K.onnx` for K = `steps` from the exported `FEATURE` gradients of the sources."""
-    settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
-    references = torch.zeros(sum(source.dimensions for source in sources))
-    inputs = {**_example_keypoints(), "references": references, **settings, "grid": torch.zeros(EXAMPLE_GRID)}
+    inputs = {**_example_references(sources), **_cloak_settings()}
     return _with_gradients(to_onnx(Cloak(_called(sources), steps), inputs, ["protected", "losses"]), *gradients)
+
+
+def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
+    """Build `attack-cloak-step.onnx` from the same."""
+    inputs = {**_example_references(sources), **_example_state(), **_cloak_settings()}
+    return _with_gradients(to_onnx(CloakStep(_called(sources), 1), inputs, STEP_OUTPUTS), *gradients)
 
 
 def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
@@ -235,6 +232,15 @@ def _example_keypoints() -> dict[str, Tensor]:
     return {"face": _example_face(), "keypoints": torch.zeros(6, 2)}
 
 
+def _example_references(sources: Sequence[Source]) -> dict[str, Tensor]:
+    return {**_example_keypoints(), "references": torch.zeros(sum(source.dimensions for source in sources))}
+
+
+def _example_state() -> dict[str, Tensor]:
+    moving = {name: torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3) for name in ("perturbation", "velocity")}
+    return {**moving, "iteration": torch.tensor(0)}
+
+
 def _example_face() -> Tensor:
     return torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3, dtype=torch.uint8)
 
@@ -251,6 +257,11 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
         "intermediate": torch.tensor(1.0),
         "seed": torch.tensor(0),
     }
+
+
+def _cloak_settings() -> dict[str, Tensor]:
+    settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
+    return {**settings, "grid": torch.zeros(EXAMPLE_GRID)}
 
 
 def to_onnx(

@@ -26,6 +26,7 @@ from face_encryption.export.graphs import (
     attack_step_graph,
     cloak_graph,
     cloak_reference_graph,
+    cloak_step_graph,
     fold,
     gradient_graph,
     recognizer_graph,
@@ -166,6 +167,8 @@ def export_artifacts(
             extra = {"defaults": json.dumps(CLOAK_DEFAULTS), **named}
             report("cloak-reference.onnx")
             save("cloak-reference.onnx", "cloak-reference", cloak_reference_graph(gradients, sources), named)
+            report("attack-cloak-step.onnx")
+            save("attack-cloak-step.onnx", "attack-cloak-step", cloak_step_graph(gradients, sources), extra)
             for count in steps or STEPS[FEATURE]:
                 report(f"attack-cloak-{count}.onnx")
                 graph = cloak_graph(gradients, sources, count)
@@ -182,6 +185,7 @@ def export_artifacts(
                 validator.attack(f"attack-{objective.name}-{count}.onnx", objective, count)
         if others:
             validator.cloak_reference("cloak-reference.onnx", sources)
+            validator.cloak_step("attack-cloak-step.onnx", sources)
             for count in steps or STEPS[FEATURE]:
                 validator.cloak(f"attack-cloak-{count}.onnx", sources, count)
         validator.raise_failures()

@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack, Move
-from face_encryption.export.cloak import Cloak, CloakReference, Source
+from face_encryption.export.cloak import Cloak, CloakReference, CloakStep, Source
 from face_encryption.export.graphs import FEATURE, LABEL, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import Arithmetic
 from face_encryption.training.model import Description
@@ -68,6 +68,10 @@ def _keypoints(side: int) -> Tensor:
     keypoints = torch.zeros(6, 2)
     keypoints[:4] = torch.tensor([[0.33, 0.31], [0.67, 0.3], [0.5, 0.5], [0.5, 0.67]]) * side
     return keypoints
+
+
+def _without_target(settings: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in settings.items() if key not in (FEATURE.target, "direction")}
 
 
 def _difference(got: Any, want: Any) -> float:
@@ -190,6 +194,34 @@ class Validator:
                 want = module(face, keypoints).numpy()
             self._add(name, f"references, difference ({side} px)", np.abs(got - want).max(), 1e-3)
 
+    def cloak_step(self, name: str, sources: Sequence[Source]) -> None:
+        """Compare single steps of a cloak, each from PyTorch's own perturbation."""
+        session = self.session(name)
+        module, reference = CloakStep(sources, 1), CloakReference(sources)
+        for side, direction, face, settings in self._cases(FEATURE):
+            keypoints = _keypoints(side)
+            with torch.no_grad():
+                references = reference(face, keypoints)
+            perturbation = velocity = torch.zeros(side, side, 3)
+            for iteration in range(3):
+                feed = {
+                    "face": face,
+                    "keypoints": keypoints,
+                    "references": references,
+                    "perturbation": perturbation,
+                    "velocity": velocity,
+                    "iteration": torch.tensor(iteration),
+                    **_without_target(settings),
+                }
+                got, _, protected, loss = session.run(None, {key: value.numpy() for key, value in feed.items()})
+                with torch.no_grad():
+                    perturbation, velocity, _, expected = (each.contiguous() for each in module(*feed.values()))
+                where = f"({side} px, diversity {float(direction < 0):.0f}, step {iteration + 1})"
+                self._bounds(name, face.numpy(), protected, where)
+                differing = np.abs(got - perturbation.numpy()) > 1e-3
+                self._add(name, f"share of pixels stepped otherwise {where}", differing.mean(), 1e-3)
+                self._add(name, f"loss, difference {where}", _difference(loss, expected), 1e-3)
+
     def cloak(self, name: str, sources: Sequence[Source], steps: int) -> None:
         """Compare what a cloak achieves: bounds exactly, its first losses closely, the last within 5 %.
 
@@ -201,8 +233,7 @@ class Validator:
             keypoints = _keypoints(side)
             with torch.no_grad():
                 references = reference(face, keypoints)
-            chosen = {key: value for key, value in settings.items() if key not in ("reference", "direction")}
-            feed = {"face": face, "keypoints": keypoints, "references": references, **chosen}
+            feed = {"face": face, "keypoints": keypoints, "references": references, **_without_target(settings)}
             got, losses = session.run(None, {key: value.numpy() for key, value in feed.items()})
             with torch.no_grad():
                 _, expected = module(*feed.values())

@@ -17,7 +17,7 @@ from PIL import Image
 from face_encryption.export.attack import Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.cloak import Cloak, CloakReference, Source
-from face_encryption.export.graphs import FEATURE, cloak_graph, cloak_reference_graph, gradient_graph
+from face_encryption.export.graphs import FEATURE, cloak_graph, cloak_reference_graph, cloak_step_graph, gradient_graph
 from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import picture
@@ -180,11 +180,29 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     np.testing.assert_allclose(session(graph).run(None, still | {"references": 3 * references})[1], met, atol=1e-4)
 
 
+def test_the_unrolled_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -> None:
+    found, steps = sources(others), 3
+    gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in others.values()]
+    unrolled, single = (
+        session(each) for each in (cloak_graph(gradients, found, steps), cloak_step_graph(gradients, found))
+    )
+    numbers: dict[str, Any] = {name: np.array(value, np.float32) for name, value in NUMBERS.items()}
+    references = np.random.default_rng(0).normal(size=sum(source.dimensions for source in found)).astype(np.float32)
+    feed = {"face": picture(100), "keypoints": KEYPOINTS, "references": references, **numbers, "seed": np.array(3)}
+    want, losses = unrolled.run(None, feed)
+    perturbation = velocity = np.full((100, 100, 3), np.nan, np.float32)  # nothing of these counts at the beginning
+    for iteration in range(steps):
+        state = {"perturbation": perturbation, "velocity": velocity, "iteration": np.array(iteration)}
+        perturbation, velocity, got, loss = single.run(None, feed | state)
+        assert loss == pytest.approx(losses[iteration], abs=1e-3)
+    assert (got == want).mean() >= 0.99
+
+
 def test_protect_uses_the_cloak_that_was_exported(
     others: dict[str, AlignedRecognizer], astronaut: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", [2], others=others, report=lambda _: None)
-    assert {check.graph for check in checks} > {"attack-cloak-2.onnx", "cloak-reference.onnx"}
+    assert {check.graph for check in checks} > {"attack-cloak-2.onnx", "attack-cloak-step.onnx", "cloak-reference.onnx"}
     protector = Protector(tmp_path / "artifacts")
     assert protector.artifacts.steps("cloak") == [2]
     assert protector.artifacts.attack("cloak", 2).text("surrogates") == '["ours", "one", "two"]'
