@@ -25,7 +25,7 @@ def see(
         views = [face, ImageOps.mirror(face)] if mirrored else [face]
         embedding = np.sum([teacher.embed_aligned(view) for view in views], 0)
         seen.append(embedding / np.linalg.norm(embedding))
-    return np.concatenate(seen) / np.float32(len(seen) ** 0.5)
+    return np.asarray(np.concatenate(seen) / len(seen) ** 0.5, np.float32)
 
 
 @pytest.fixture(scope="module")
