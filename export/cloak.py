@@ -41,6 +41,7 @@ class Source:
         return Frame(zoom, middle[1], middle[0])
 
 
+# Each source, the frame in which it sees a face, and the reference that it moves away from, f32 [dimensions].
 Seen = list[tuple[Source, Frame | None, Tensor]]
 
 

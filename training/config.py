@@ -83,9 +83,8 @@ def load_data(config: Config) -> Data:
         # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
         if not photos:
             return None
-        taught_by, bf16 = teachers if learn else [], config.bf16
-        places = config.detector, config.cache
-        return load_faces(config.data, photos, *places, size, taught_by, alone=learn, bf16=bf16)
+        places, taught_by = (config.detector, config.cache), teachers if learn else []
+        return load_faces(config.data, photos, *places, size, taught_by, alone=learn, bf16=config.bf16)
 
     learned, others = load(train, learn=True), load(extra, learn=True)
     assert learned is not None
