@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from face_encryption.runtime import NoFaceError, Protector, Settings
+from face_encryption.runtime import NoFaceError, PhotoError, Protector, Settings
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import Photo, list_data
@@ -107,18 +107,33 @@ def publish(saved: Pixels) -> dict[str, Pixels]:
     }
 
 
+def enroll_all(protector: Protector, data: Path, photos: Sequence[Photo]) -> dict[str, Embedding]:
+    """Return what the attack's gallery holds of each person, f32 [N, D] by name; what shows no face is left out."""
+
+    def work(photo: Photo) -> Embedding | None:
+        with contextlib.suppress(NoFaceError, PhotoError):
+            return protector.enroll((data / photo.path).read_bytes())
+        return None
+
+    found: dict[str, list[Embedding]] = {}
+    for photo, faces in zip(photos, in_parallel(work, photos, f"enrolling {len(photos)} photos"), strict=True):
+        if faces is not None:
+            found.setdefault(photo.name, []).append(faces)
+    return {name: np.concatenate(faces) for name, faces in found.items()}
+
+
 def protect_all(
     protector: Protector,
     data: Path,
     pairs: Sequence[tuple[Photo, Photo]],
     settings: Settings,
-    lpips: Distance | None = None,
-    others: Mapping[str, Sequence[Photo]] | None = None,
+    lpips: Distance | None,
+    known: Mapping[str, Embedding],
 ) -> tuple[list[Probe], list[str]]:
     """Protect the probe of each pair (probe, gallery) as PNG; returns the probes and the names of those left out.
 
-    Left out are people in one of whose clean photos no face is found. `others` are more photos of a person, by name,
-    for the attack to know them by. Raises `DataError` for an unreadable photo.
+    Left out are people in one of whose clean photos no face is found. `known` is the gallery of the attack, by name:
+    that of `Settings`. Raises `DataError` for an unreadable photo.
     """
     margin = protector.artifacts.recognizer.value("crop_margin", float)
     protector.check(settings)
@@ -129,12 +144,7 @@ def protect_all(
             return pair[0].name
         png = io.BytesIO()
         Image.fromarray(clean.pixels).save(png, "PNG", compress_level=1)
-        more = []
-        for photo in (others or {}).get(pair[0].name, ()):
-            with contextlib.suppress(NoFaceError):
-                more.append(protector.enroll((data / photo.path).read_bytes()))
-        gallery = np.concatenate(more) if more else None
-        protected = protector.protect(png.getvalue(), replace(settings, gallery=gallery))
+        protected = protector.protect(png.getvalue(), replace(settings, gallery=known.get(pair[0].name)))
         saved = np.asarray(Image.open(io.BytesIO(protected.data)).convert("RGB"))
         published = {name: see(protector, pixels) for name, pixels in publish(saved).items()}
         squares = [cut_square(pixels, clean.face.box, margin)[0] for pixels in (clean.pixels, saved)]
@@ -255,9 +265,10 @@ def run(
     for photo in everything:
         if photo.name in names and photo not in paired and len(more[photo.name]) < gallery:
             more[photo.name].append(photo)
+    known = enroll_all(protector, data, [each for photos in more.values() for each in photos]) if gallery else {}
     rows: list[dict[str, Any]] = []
     for settings in every:
-        probes, left_out = protect_all(protector, data, pairs, settings, lpips, more)
+        probes, left_out = protect_all(protector, data, pairs, settings, lpips, known)
         plan = protector.plan(settings)
         judgements = [each for name, embed in recognizers.items() for each in judge(name, embed, probes, crowd)]
         looks = {

@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 
+from face_encryption.runtime import Protector
 from face_encryption.runtime.faces import Face
 from face_encryption.training.cli import evaluate as command
-from face_encryption.training.data import DataError, read_pairs
+from face_encryption.training.data import DataError, Photo, read_pairs
 from face_encryption.training.lpips import LpipsError, load_lpips
-from face_encryption.training.protection import Probe, Seen, judge, publish, table
+from face_encryption.training.protection import Probe, Seen, enroll_all, judge, publish, table
 
 FACE = Face((0, 0, 1, 1), 0.9, np.zeros((6, 2), np.float32))
 
@@ -68,6 +69,14 @@ def test_publishing_changes_the_pixels(astronaut: NDArray[np.uint8]) -> None:
     ]
     assert errors == sorted(errors)
     assert errors[1] > 0
+
+
+def test_gallery_of_what_shows_a_face(data: Path, artifacts: Path) -> None:
+    paths = ["ada/1.png", "ada/0-nobody.png", "ada/2.png", "bob/0-broken.jpg", "bob/1.png"]
+    protector = Protector(artifacts)
+    known = enroll_all(protector, data, [Photo(path, path[:3]) for path in paths])
+    assert {name: len(faces) for name, faces in known.items()} == {"ada": 2, "bob": 1}
+    assert (known["ada"][1] == protector.enroll((data / "ada" / "2.png").read_bytes())).all()
 
 
 @pytest.mark.parametrize(
