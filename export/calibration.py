@@ -16,7 +16,8 @@ from onnx import TensorProto, helper
 from face_encryption.export.graphs import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import RangesError, depending, ranged
 from face_encryption.runtime.faces import cut_square
-from face_encryption.training.data import PHOTO_SUFFIXES, DataError
+from face_encryption.runtime.files import PHOTO_SUFFIXES
+from face_encryption.training.data import DataError
 from face_encryption.training.faces import main_face, read_photo
 
 # What lies beyond in a gradient is clipped; a forward map keeps its largest value and more, for other pictures.

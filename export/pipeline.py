@@ -38,10 +38,10 @@ from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.faces import open_detector
-from face_encryption.training.model import Description, load_checkpoint
+from face_encryption.training.model import CheckpointError, Description, load_checkpoint
 
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
-OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS, RANGES)
+OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)
 MODELS = Path(str(files("face_encryption.models")))
 # A label is reached in a few steps, and more do not bring it nearer.
 STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 20)}
@@ -110,6 +110,10 @@ def export_artifacts(
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)
+    if "0.01" not in description.thresholds:
+        raise CheckpointError(
+            f"{checkpoint}: says no threshold; train with photos of two people to test on, or --pairs"
+        )
     try:
         decoys = make_decoys(model.identities, description.thresholds).tolist()
     except DecoyError:  # nothing else needs them

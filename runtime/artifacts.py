@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -50,7 +51,7 @@ class Graph:
         """
         self.path = path
         self._threads = threads
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ArtifactsError(
                 f"{path}: no such file; run `face-encryption export`, or name its folder by --artifacts"
             )
@@ -124,11 +125,14 @@ class Graph:
 
         Raises:
             ArtifactsError: the graph cannot be loaded, does not take these inputs, or fails on them.
+            MemoryError: there is too little memory for these inputs.
         """
         session = self._session
         try:
             return list(session.run(output_names, input_feed))
         except Exception as error:  # as above
+            if "bad_alloc" in str(error) or "Failed to allocate" in str(error):
+                raise MemoryError from error
             raise ArtifactsError(f"{self.path}: cannot be run ({_one_line(error)})") from error
 
 
@@ -152,7 +156,7 @@ class Artifacts:
         self.folder = Path(folder)
         self._threads = threads
         self._attacks: dict[tuple[AttackKind, int], Graph] = {}
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             raise ArtifactsError(
                 f"{self.folder}: no such folder; run `face-encryption export`, or name it by --artifacts"
             )
@@ -172,9 +176,24 @@ class Artifacts:
         """What the recognisers of the attack "cloak" see in a face. Raises `ArtifactsError` when it cannot be read."""
         return self._of_same_checkpoint(self._load("cloak-reference.onnx", "cloak-reference"))
 
+    def files(self) -> list[str]:
+        """Return the names of what is in the folder, sorted.
+
+        Raises:
+            ArtifactsError: the folder cannot be read.
+        """
+        try:
+            return sorted(os.listdir(self.folder))
+        except OSError as error:
+            raise ArtifactsError(f"{self.folder}: cannot be read ({error.strerror})") from error
+
     def steps(self, kind: AttackKind) -> list[int]:
-        """Return the numbers of steps for which an attack of this kind was exported, ascending."""
-        matches = (_ATTACK.fullmatch(path.name) for path in self.folder.iterdir())
+        """Return the numbers of steps for which an attack of this kind was exported, ascending.
+
+        Raises:
+            ArtifactsError: the folder cannot be read.
+        """
+        matches = (_ATTACK.fullmatch(name) for name in self.files())
         return sorted(int(match[2]) for match in matches if match and match[1] == kind)
 
     def defaults(self, kind: AttackKind) -> Defaults:

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from .errors import ArtifactsError, FaceEncryptionError, OutputError, PhotoError
-from .files import Target, find_photos
+from .files import Target, find_photos, left_out
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Batch:
         for text in inputs:
             try:
                 photos |= dict.fromkeys(find_photos(text))
+                if os.path.isdir(text) and (others := left_out(Path(text))):
+                    click.echo(f"{text}: left out: {others}", err=True)
             except PhotoError as error:
                 self._fail(Path(text), error)
         self.photos = list(photos)
@@ -94,7 +96,8 @@ class Batch:
         try:
             if target is not None and self._is_taken(photo, target):
                 facts = {"output": str(target.path), "skipped": "exists already"}
-                return Report((), facts, (f"skipped, {target.path} exists already",), skipped=True)
+                note = f"skipped, {target.path} exists already, perhaps of another photo or with other settings"
+                return Report((), facts, (note,), skipped=True)
             return work(photo, target)
         except ArtifactsError:
             raise  # the next photo would meet the same

@@ -221,7 +221,7 @@ def protect(
             known = ", ".join(f"face {face.number} matches {face.gallery}" for face in protected.faces)
             notes.append(f"of the gallery's faces {known}")
         if any(face.matched for face in protected.faces):
-            notes.append("a face is still a match; try --strength high or --effort thorough")
+            notes.append("a face is still a match; remove that file and try --strength high or --effort thorough")
         lines = [result_line(name, face) for face in protected.faces]
         return Report(tuple(lines), facts | protected_json(protected), tuple(notes))
 

@@ -1,6 +1,7 @@
 """What a folder of artifacts holds, for people and for machines."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def inspect_folder(folder: Path) -> dict[str, Any]:
     Raises:
         ArtifactsError: there is no such folder or no graph in it, or one cannot be read.
     """
-    files = sorted(path for path in Artifacts(folder).folder.iterdir() if path.is_file())
+    files = [folder / name for name in Artifacts(folder).files() if os.path.isfile(folder / name)]
     if not any(path.suffix == ".onnx" for path in files):
         raise ArtifactsError(f"{folder}: no .onnx file in this folder; run `face-encryption export`")
     return {

@@ -37,7 +37,7 @@ def load_attacked(
 
     Raises `RecognizerError` for a teacher without a gradient.
     """
-    facts = ["attacked", count, seed, bf16, [[*faces.faces.shape, *faces.names] for faces in sets]]
+    facts = ["attacked", count, seed, bf16, [faces.key for faces in sets]]
     folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
         write_cache(folder, _make(sets, count, [Teacher(each, bf16) for each in recognizers], seed))

@@ -125,8 +125,11 @@ def recognizer(
         click.echo(json.dumps(facts | {"rates": rates, "thresholds": thresholds}))
         return
     click.echo(f"accuracy {report.accuracy:.4f} on {len(test.names)} faces of {len(report.identities)} identities")
-    for rate, share in rates.items():
-        click.echo(f"verification at FAR {float(rate):.1%}: TAR {share:.4f}, threshold {thresholds[rate]:.4f}")
+    for rate, threshold in thresholds.items():
+        share = f"TAR {rates[rate]:.4f}" if rates else "no two photos of one person"
+        click.echo(f"verification at FAR {float(rate):.1%}: {share}, threshold {threshold:.4f}")
+    if not thresholds:
+        click.echo("no verification: all photos show one person")
     for name, count, right, instead in report.identities[:worst]:
         click.echo(f"{name}: {right} of {count}" + (f", mostly taken for {instead}" if instead else ""))
 

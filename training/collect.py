@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from face_encryption.runtime.faces import cut_square
-from face_encryption.training.data import PHOTO_SUFFIXES, DataError
+from face_encryption.runtime.files import PHOTO_SUFFIXES
+from face_encryption.training.data import DataError
 from face_encryption.training.faces import main_face, open_detector, read_photo
 
 Picture = npt.NDArray[np.uint8]
@@ -45,7 +46,7 @@ def collect(name: str, sources: Sequence[Path], out: Path, detector: Path, frame
     if name in ("", ".", "..") or "/" in name or "\\" in name:
         raise DataError(f"{name!r} cannot be an identity's name, since it will be a folder's")
     folders = {part: out / part / name for part in ("train", "test")}
-    if taken := [folder for folder in folders.values() if folder.exists()]:
+    if taken := [path for path in (*folders.values(), out / f"{name}.png") if path.exists()]:
         raise DataError(f"{taken[0]} exists already; remove it or choose another name")
     session = open_detector(detector)
     kept: list[Picture] = []
@@ -92,12 +93,23 @@ def _video_frames(path: Path, frames: int, *, whole_folder: bool) -> Iterator[Ca
     try:
         container = av.open(str(path))
         stream = container.streams.video[0]
+        if container.format.name == "tty":  # FFmpeg draws any text as a film
+            raise ValueError("a text")
     except (av.FFmpegError, IndexError, ValueError):
         if whole_folder:
             return
         raise DataError(f"{path}: neither a photo nor a video") from None
-    if container.duration is None:
-        raise DataError(f"{path}: a video that does not say how long it is")
+    duration = container.duration
+    if duration is None:  # as pictures of other formats have none
+        message = "not a photo of a known format, nor a video that says how long it is"
+        if not whole_folder:
+            raise DataError(f"{path}: {message}")
+
+        def refuse() -> Picture:
+            raise DataError(message)
+
+        yield refuse
+        return
 
     def read(moment: float) -> Picture:
         try:
@@ -112,7 +124,7 @@ def _video_frames(path: Path, frames: int, *, whole_folder: bool) -> Iterator[Ca
             raise DataError(f"unreadable: {error}") from None
 
     for number in range(frames):
-        yield partial(read, (number + 0.5) / frames * container.duration / av.time_base)
+        yield partial(read, (number + 0.5) / frames * duration / av.time_base)
 
 
 def _write(out: Path, name: str, pictures: Sequence[Picture], tested: set[int]) -> None:

@@ -86,6 +86,12 @@ def load_data(config: Config) -> Data:
         places, taught_by = (config.detector, config.cache), teachers if learn else []
         return load_faces(config.data, photos, *places, size, taught_by, alone=learn, bf16=config.bf16)
 
+    judged = strangers or photos.test
+    if len({photo.name for photo in judged}) < 2:
+        where = config.pairs or "the test photos (every fourth of a person, or --test-list)"
+        raise DataError(
+            f"{where}: thresholds need photos of two people at least; add photos, or give others by --pairs"
+        )
     learned, others = load(train, learn=True), load(extra, learn=True)
     assert learned is not None
     seen = [learned, *([others] if others else [])]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+from face_encryption.runtime.files import PHOTO_SUFFIXES
+
 # An identity with fewer photos gives none of them away for validation.
 ENOUGH_TO_SHARE = 4
 

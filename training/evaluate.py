@@ -14,6 +14,9 @@ from face_encryption.training.augment import plain_view
 from face_encryption.training.faces import FaceSet
 from face_encryption.training.model import Description, Recognizer
 
+# All pairs of so many faces fit into memory; of larger sets the first people count.
+MOST_FACES = 5000
+
 
 def normalise(image: Tensor, description: Description) -> Tensor:
     """Turn float [B, 3, N, N] in [0, 1] into what the recognizer takes."""
@@ -49,10 +52,11 @@ def answered(model: Recognizer, faces: FaceSet, description: Description) -> lis
 
 
 def similarities(model: Recognizer, faces: FaceSet, description: Description) -> tuple[Tensor, Tensor]:
-    """Cosine similarities of all pairs of faces: those of one person, and those of different people."""
-    embeddings = outputs(model, faces, description)[0]
+    """Cosine similarities of all pairs of at most `MOST_FACES`: those of one person, and those of different people."""
     index = {name: number for number, name in enumerate(dict.fromkeys(faces.names))}
     person = torch.tensor([index[name] for name in faces.names])
+    kept = person.argsort(stable=True)[:MOST_FACES]
+    embeddings, person = outputs(model, faces, description)[0][kept], person[kept]
     cosine = embeddings @ embeddings.T
     pair = torch.ones_like(cosine, dtype=torch.bool).triu(1)
     same = person[:, None] == person[None]
@@ -85,10 +89,13 @@ class Verification:
 
 
 def verify(model: Recognizer, people: FaceSet, description: Description) -> Verification:
-    """Set the thresholds on all pairs of faces of different people, and measure those of one person at them."""
+    """Set the thresholds on all pairs of faces of different people, and measure those of one person at them.
+
+    Where there are no such pairs, there are no thresholds or no rates.
+    """
     same, impostor = similarities(model, people, description)
-    found = thresholds(impostor)
-    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in found.items()}
+    found = thresholds(impostor) if len(impostor) else {}
+    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in found.items() if len(same)}
     return Verification(found, rates, same, impostor)
 
 

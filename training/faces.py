@@ -48,13 +48,15 @@ class FaceSet:
     """Faces of one list.
 
     `faces` are cuts u8 [M, C, C, 3], `names` the identity of each, `keypoints` f32 [M, 6, 2] the detector's in pixels
-    of the cut, `teacher` f32 [M, D] what the teachers see in each, or None.
+    of the cut, `teacher` f32 [M, D] what the teachers see in each, or None. `key` stands for all that
+    they were made from.
     """
 
     faces: npt.NDArray[np.uint8]
     names: list[str]
     keypoints: npt.NDArray[np.float32]
     teacher: npt.NDArray[np.float32] | None = None
+    key: str = ""
 
 
 def read_photo(path: Path) -> npt.NDArray[np.uint8]:
@@ -62,7 +64,7 @@ def read_photo(path: Path) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(path) as file:
             return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's errors for damaged files have no common type
         raise DataError(f"unreadable: {error}") from None
 
 
@@ -122,8 +124,8 @@ def load_faces(
     about the same size, are left out and written, with the reason, to `skipped.csv` in the cache folder.
     Raises `DataError` when no face is left, `RecognizerError` for a teacher with ops that PyTorch cannot take over.
     """
-    facts = [str(root.resolve()), [asdict(photo) for photo in photos], size, CACHE_MARGIN, alone]
-    folder = cache_folder(cache, [*facts, _digest(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
+    facts = [[[*asdict(photo).values(), _digest(root / photo.path)] for photo in photos], size, CACHE_MARGIN, alone]
+    folder = cache_folder(cache, [*facts, _found_by(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
         given = [Teacher(each, bf16) for each in teachers]
         _fill_cache(folder, root, photos, open_detector(detector), size, given, alone)
@@ -145,7 +147,8 @@ def read_cache(folder: Path) -> FaceSet:
     """Read what `write_cache` wrote; the cuts stay on disk until they are looked at."""
     teacher = np.load(folder / "teacher.npy") if (folder / "teacher.npy").exists() else None
     names = json.loads((folder / "names.json").read_text())
-    return FaceSet(np.load(folder / "faces.npy", mmap_mode="c"), names, np.load(folder / "keypoints.npy"), teacher)
+    faces, keypoints = np.load(folder / "faces.npy", mmap_mode="c"), np.load(folder / "keypoints.npy")
+    return FaceSet(faces, names, keypoints, teacher, folder.name)
 
 
 def write_cache(folder: Path, faces: FaceSet) -> None:
@@ -161,7 +164,15 @@ def write_cache(folder: Path, faces: FaceSet) -> None:
     partial.replace(folder / "names.json")
 
 
-def _digest(detector: Path) -> str:
+def _digest(photo: Path) -> str:
+    try:
+        with photo.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # it will be skipped, and said so
+        return ""
+
+
+def _found_by(detector: Path) -> str:
     """Stand for what a detector computes: another version of its metadata finds the same faces."""
     try:
         return hashlib.sha256(onnx.load(detector).graph.SerializeToString(deterministic=True)).hexdigest()

@@ -34,8 +34,7 @@ def load_morphs(
 
     Raises `RecognizerError` for a teacher with ops that PyTorch cannot take over.
     """
-    names = [name for faces in sets for name in faces.names]
-    facts = ["morphs", count, seed, bf16, names, [list(faces.faces.shape) for faces in sets]]
+    facts = ["morphs", count, seed, bf16, [faces.key for faces in sets]]
     folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
         write_cache(folder, _make(sets, count, [Teacher(each, bf16) for each in recognizers], seed))

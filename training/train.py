@@ -10,6 +10,7 @@ import csv
 import json
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from itertools import pairwise
 
 import numpy as np
@@ -88,6 +89,10 @@ class Trainer:
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
         self.best: dict[str, Tensor] = {}
         self.state_path = config.out.with_suffix(".resume.pt")
+        # Only a run of the same configuration, photos, teachers and initial weights goes on from a state.
+        weights = [path.read_bytes() for path in (config.init, config.imagenet) if path and path.is_file()]
+        digests = [sha256(each).hexdigest() for each in weights]
+        self.made_from = json.dumps([config.summary(), [faces.key for faces in sets], digests])
 
     def _initial(self) -> Recognizer:
         classes = self.description.classes
@@ -246,7 +251,7 @@ class Trainer:
             return
         partial = self.state_path.with_name(self.state_path.name + ".partial")
         state = {
-            "config": json.dumps(self.config.summary()),
+            "made_from": self.made_from,
             "model": self.recognizer.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             **{name: getattr(self, name) for name in ("epoch", "seconds", "best_accuracy", "best")},
@@ -259,7 +264,7 @@ class Trainer:
         if not self.state_path.exists():
             return
         state = torch.load(self.state_path, weights_only=True, map_location=self.accelerator.device)
-        if state.pop("config") != json.dumps(self.config.summary()):
+        if state.pop("made_from", None) != self.made_from:
             return
         self.recognizer.load_state_dict(state.pop("model"))
         self.optimiser.load_state_dict(state.pop("optimiser"))
@@ -300,9 +305,10 @@ def train(config: Config) -> Description:
         found = verify(written, people, description)
         description.thresholds = found.thresholds
         description.true_accept_rates = {rate: round(share, 4) for rate, share in found.rates.items()}
-        for rate, share in description.true_accept_rates.items():
-            print(f"FAR {rate}: threshold {found.thresholds[rate]}, TAR {share}")
+        for rate, threshold in found.thresholds.items():
+            print(f"FAR {rate}: threshold {threshold}, TAR {description.true_accept_rates.get(rate, 'unknown')}")
     save_checkpoint(config.out, written, description)
-    accuracies = f"training accuracy {description.training_accuracy:.4f}, test accuracy {description.accuracy:.4f}"
+    tested = f"test accuracy {description.accuracy:.4f}" if data.test else "no test photos"
+    accuracies = f"training accuracy {description.training_accuracy:.4f}, {tested}"
     print(f"{config.out}: {accuracies} after {description.minutes} minutes")
     return description

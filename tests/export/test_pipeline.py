@@ -14,7 +14,7 @@ from face_encryption.export.decoys import DecoyError, make_decoys
 from face_encryption.export.graphs import FEATURE, LABEL
 from face_encryption.export.pipeline import DEFAULTS, export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
 
 STEPS = (1, 2, 3, 4, 8)
 ATTACKS = [f"attack-{kind}-{count}.onnx" for kind in ("label", "feature") for count in (*STEPS, "step")]
@@ -118,6 +118,15 @@ def test_command_says_what_is_wrong_in_one_line(arguments: list[str], message: s
     assert result.exit_code != 0
     assert message in result.stderr.strip().splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_without_thresholds_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c.safetensors"
+    save_checkpoint(checkpoint, Recognizer(2), Description(["ada", "bob"], 97))
+    result = CliRunner().invoke(export, ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "artifacts")])
+    assert result.exit_code == 1
+    assert "says no threshold" in result.stderr
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_detector_alone(tmp_path: Path) -> None:

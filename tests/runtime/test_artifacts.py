@@ -91,6 +91,16 @@ def test_graph_that_takes_other_inputs(tmp_path: Path) -> None:
     assert "\n" not in str(refusal.value)
 
 
+def test_too_little_memory_is_not_the_artifacts_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def run(self, *_: object) -> None:
+            raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")
+
+    monkeypatch.setattr(Graph, "_session", Full())
+    with pytest.raises(MemoryError):
+        Graph(graph_file(tmp_path / "a.onnx", RECOGNIZER)).run(["y"], {})
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(ArtifactsError, match="no such folder; run `face-encryption export`"):
         Artifacts(tmp_path / "nowhere")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from face_encryption.runtime.errors import OutputError, PhotoError
-from face_encryption.runtime.files import DETECTED, PROTECTED, choose_targets, find_photos, read, write
+from face_encryption.runtime.files import DETECTED, PROTECTED, choose_targets, find_photos, left_out, read, write
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -22,6 +22,24 @@ def test_folder_gives_its_photos_and_none_of_our_own_outputs(tmp_path: Path) -> 
     touch(tmp_path, "b.JPG", "a.png", "c.webp", ".d.jpg", "e.txt", "a_protected.png", "a_faces.png", "sub/f.jpg")
     (tmp_path / "folder.jpg").mkdir()
     assert [photo.name for photo in find_photos(str(tmp_path))] == ["a.png", "b.JPG", "c.webp"]
+    assert left_out(tmp_path) == "1 *_faces, 1 *_protected, 1 .txt, 2 folders"
+
+
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    with pytest.raises(PhotoError, match="an empty name"):
+        find_photos("")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    touch(tmp_path, "closed/a.png")
+    (tmp_path / "closed").chmod(0)
+    try:
+        assert find_photos(str(tmp_path / "closed" / "a.png")) == [tmp_path / "closed" / "a.png"]
+        with pytest.raises(PhotoError, match="cannot be read"):
+            read(tmp_path / "closed" / "a.png")
+    finally:
+        (tmp_path / "closed").chmod(0o700)
 
 
 def test_pattern(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """An identity from photos and a video: sampled, cut, thinned out, split, and ready to train on."""
 
+import shutil
 from pathlib import Path
 
 import av
@@ -61,6 +62,26 @@ def test_near_duplicates_and_useless_photos_are_dropped(data: Path, detector: Pa
     assert 2 <= len(kept.everything) <= 8
 
 
+def test_other_files_of_a_folder_are_passed_over(data: Path, detector: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "album"
+    shutil.copytree(data / "bob", folder)
+    Image.open(folder / "1.png").save(folder / "1.gif")
+    (folder / "notes.txt").write_text("a text that is long enough to be drawn\n" * 100)
+    given = ["bob", str(folder), "--out", str(tmp_path / "people"), "--detector", str(detector)]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 0, result.output
+    assert "skipped 1: not a photo of a known format" in result.stderr
+
+
+def test_a_file_where_the_sheet_would_be_is_left_alone(data: Path, detector: Path, tmp_path: Path) -> None:
+    (tmp_path / "bob.png").write_text("mine")
+    given = ["bob", str(data / "bob"), "--out", str(tmp_path), "--detector", str(detector)]
+    result = CliRunner().invoke(command, given)
+    assert result.exit_code == 1
+    assert "bob.png exists already" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bob.png"]
+
+
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
@@ -70,7 +91,7 @@ def test_near_duplicates_and_useless_photos_are_dropped(data: Path, detector: Pa
     ],
 )
 def test_bad_sources(name: str, source: str, message: str, data: Path, detector: Path, tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("no video")
+    (tmp_path / "list.txt").write_text("no video, though FFmpeg draws such a text as one\n" * 100)
     place = tmp_path / source if source == "list.txt" else data / source
     out = tmp_path / "people"
     result = CliRunner().invoke(command, [name, str(place), "--out", str(out), "--detector", str(detector)])

@@ -5,20 +5,34 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.training.cli import evaluate as command
-from face_encryption.training.evaluate import thresholds, true_accept_rate
+from face_encryption.training.evaluate import Verification, thresholds, true_accept_rate, verify
+from face_encryption.training.faces import FaceSet
 from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+
+DESCRIPTION = Description(["ada"], 97)
 
 
 def test_thresholds_are_what_the_impostors_reach() -> None:
     impostor = torch.linspace(-1, 1, 10_001)
     for rate, threshold in thresholds(impostor).items():
         assert true_accept_rate(impostor, threshold) == pytest.approx(float(rate), abs=2e-4)
+
+
+def test_pairs_that_do_not_exist_have_no_rates() -> None:
+    def verified(names: list[str]) -> Verification:
+        faces = np.random.default_rng(0).integers(0, 256, (len(names), 97, 97, 3), np.uint8)
+        return verify(Recognizer(1), FaceSet(faces, names, np.zeros((len(names), 6, 2), np.float32)), DESCRIPTION)
+
+    assert (verified(["ada", "ada"]).thresholds, verified(["ada", "ada"]).rates) == ({}, {})
+    assert verified(["ada", "bob"]).thresholds.keys() == {"0.01", "0.001"}
+    assert verified(["ada", "bob"]).rates == {}
 
 
 def test_an_untrained_recognizer_is_reported_as_it_is(data: Path, detector: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from click.testing import CliRunner
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.models import resnet18
@@ -155,6 +157,26 @@ def test_a_killed_run_continues_and_ends_like_an_uninterrupted_one(data: Path, d
     last = [float(history(out)[-1]["loss"]) for out in (whole, killed)]
     assert last[1] == pytest.approx(last[0], rel=0.05, abs=0.01)
     assert load_checkpoint(killed)[1].accuracy == pytest.approx(load_checkpoint(whole)[1].accuracy, abs=0.01)
+
+
+def test_other_photos_under_the_same_names_begin_another_run(data: Path, detector: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    shutil.copytree(data, people)
+    chosen = config(people, detector, tmp_path)
+    module.train(chosen)
+    once = len(history(chosen.out))
+    module.train(chosen)
+    assert len(history(chosen.out)) == once  # all of it was done already
+    before = load_data(chosen).train
+    Image.open(people / "ada" / "0.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(people / "ada" / "0.png")
+    after = load_data(chosen).train
+    assert after.key != before.key
+    assert (after.faces[0] != before.faces[0]).any()
+    state = torch.load(chosen.out.with_suffix(".resume.pt"), weights_only=True)
+    module.train(chosen)
+    again = torch.load(chosen.out.with_suffix(".resume.pt"), weights_only=True)
+    assert state["made_from"] != again["made_from"]
+    assert any((state["model"][name] != value).any() for name, value in again["model"].items())
 
 
 def test_two_processes_learn_what_one_learns(data: Path, detector: Path, tmp_path: Path) -> None:
@@ -384,6 +406,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
         ({"--teacher": "pairs.txt"}, "not an ONNX model"),
         ({"--teacher": "teachers.toml"}, "none.onnx: no such recogniser"),
         ({"--pairs": "pairs.txt"}, "pairs.txt: shows ada, who is trained on"),
+        ({"--train-list": "train.txt", "--test-list": "test.txt"}, "thresholds need photos of two people"),
         ({"--imagenet": "recipe.toml"}, "no ResNet-18 weights as safetensors"),
         ({"--init": "recipe.toml"}, "not a readable safetensors file"),
         ({"--detector": "recipe.toml"}, "face-encryption export --detector-only"),
@@ -395,6 +418,8 @@ def test_command_reports_what_is_wrong_in_one_line(
     recipe = SMALL_TOML.format(epochs=1) + ("cosine = 1.0" if "--teacher" in options else "")
     (tmp_path / "recipe.toml").write_text(recipe)
     (tmp_path / "pairs.txt").write_text("ada/0.png ada/1.png\n")
+    (tmp_path / "train.txt").write_text("ada/0.png ada/1.png bob/0.png bob/1.png\n")
+    (tmp_path / "test.txt").write_text("ada/2.png ada/3.png\n")
     (tmp_path / "teachers.toml").write_text('[one]\nmodel = "none.onnx"\n')
     write_teacher(tmp_path / "other-size.onnx", 64, 48)
     chosen = {"--recipe": "recipe.toml", "--detector": str(detector)} | options
