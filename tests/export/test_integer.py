@@ -174,7 +174,7 @@ def test_the_command_explains_what_is_missing(tmp_path: Path) -> None:
     assert code == 2
     assert "--arithmetic int8" in said
     checkpoint = tmp_path / "own.safetensors"
-    save_checkpoint(checkpoint, Recognizer(3), Description(list("abc"), 112))
+    save_checkpoint(checkpoint, Recognizer(3), Description(list("abc"), 112, thresholds={"0.01": 0.3}))
     code, said = fails("--checkpoint", str(checkpoint), "--arithmetic", "int8")
     assert code == 1
     assert "--calibrate" in said
