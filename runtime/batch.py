@@ -19,6 +19,8 @@ import click
 from .errors import ArtifactsError, FaceEncryptionError, OutputError, PhotoError
 from .files import Target, find_photos, left_out
 
+NO_MEMORY = "not enough memory; make the photo smaller"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -104,7 +106,7 @@ class Batch:
         except FaceEncryptionError as error:
             return error
         except MemoryError:
-            return PhotoError("not enough memory; make the photo smaller")
+            return PhotoError(NO_MEMORY)
 
     def _is_taken(self, photo: Path, target: Target) -> bool:
         """Tell whether there is nothing to do because the output exists.

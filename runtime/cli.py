@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from .batch import Batch, Report
+from .batch import NO_MEMORY, Batch, Report
 from .errors import FaceEncryptionError, NoFaceError, PhotoError
 from .files import DETECTED, PROTECTED, Target, choose_targets, find_photos, read, write
 
@@ -240,6 +240,8 @@ def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.floa
             click.echo(f"{photo}: {error}; left out of the gallery", err=True)
         except PhotoError as error:
             raise PhotoError(f"{photo}: {error}") from error
+        except MemoryError:
+            raise PhotoError(f"{photo}: {NO_MEMORY}") from None
     if not found:
         raise NoFaceError("no face in the gallery; nothing was written")
     return np.concatenate(found)

@@ -156,6 +156,7 @@ class Protector:
             PhotoError: the photo cannot be read.
             NoFaceError: there is no face in it.
             ArtifactsError: the artifacts are missing or damaged.
+            MemoryError: the photo is too large for the memory there is.
         """
         margin = self.artifacts.recognizer.value("crop_margin", float)
         photo = read_photo(data)
@@ -194,6 +195,7 @@ class Protector:
             NoFaceError: there is no face in it.
             SettingError: a setting names a label, a decoy, a face or a number of steps that does not exist.
             ArtifactsError: the artifacts are missing, damaged or do not belong together.
+            MemoryError: the photo is too large for the memory there is.
         """
         settings = settings or Settings()
         attack = self._attack(settings)

@@ -455,3 +455,5 @@ def test_photo_too_large_for_the_memory(
     monkeypatch.setattr(cli, "read", fail)
 
     assert_one_line_error(run("detect", "photo.png"), 3, "not enough memory")
+    given = ["protect", "photo.png", "--steps", "1", "--gallery", "photo.png"]
+    assert_one_line_error(run(*given), 3, "not enough memory")
