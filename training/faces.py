@@ -124,7 +124,7 @@ def load_faces(
     about the same size, are left out and written, with the reason, to `skipped.csv` in the cache folder.
     Raises `DataError` when no face is left, `RecognizerError` for a teacher with ops that PyTorch cannot take over.
     """
-    facts = [[[*asdict(photo).values(), _digest(root / photo.path)] for photo in photos], size, CACHE_MARGIN, alone]
+    facts = [[[*asdict(photo).values(), digest(root / photo.path)] for photo in photos], size, CACHE_MARGIN, alone]
     folder = cache_folder(cache, [*facts, _found_by(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
         given = [Teacher(each, bf16) for each in teachers]
@@ -164,11 +164,12 @@ def write_cache(folder: Path, faces: FaceSet) -> None:
     partial.replace(folder / "names.json")
 
 
-def _digest(photo: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, "" for one that cannot be read."""
     try:
-        with photo.open("rb") as file:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # it will be skipped, and said so
+    except OSError:  # whoever needs the file says so
         return ""
 
 

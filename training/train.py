@@ -10,7 +10,6 @@ import csv
 import json
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +24,7 @@ from face_encryption.training.augment import random_view
 from face_encryption.training.config import Config, Data, load_data
 from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.evaluate import accuracy, normalise, outputs, verify
+from face_encryption.training.faces import digest
 from face_encryption.training.model import (
     EMBEDDING_SIZE,
     Description,
@@ -90,8 +90,7 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.state_path = config.out.with_suffix(".resume.pt")
         # Only a run of the same configuration, photos, teachers and initial weights goes on from a state.
-        weights = [path.read_bytes() for path in (config.init, config.imagenet) if path and path.is_file()]
-        digests = [sha256(each).hexdigest() for each in weights]
+        digests = [digest(path) for path in (config.init, config.imagenet) if path]
         self.made_from = json.dumps([config.summary(), [faces.key for faces in sets], digests])
 
     def _initial(self) -> Recognizer:
