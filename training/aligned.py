@@ -19,15 +19,22 @@ class RecognizerError(ValueError):
     """Another's recognizer that is missing, is no ONNX model, or takes another kind of input."""
 
 
-def similarity_transform(points: npt.NDArray[Any], source: npt.NDArray[Any]) -> tuple[float, ...]:
-    """Return the shift, turn and scale that takes `points` [N, 2] nearest to `source` [N, 2], least squares.
+def similarity_transforms(points: npt.NDArray[Any], sources: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the shifts, turns and scales that take `points` [N, 2] nearest to `sources` [B, N, 2], least squares.
 
-    Six numbers as Pillow's AFFINE takes them: the map from pixels of the result to those of the picture.
+    They are maps f64 [B, 2, 3] from pixels of the results to those of the pictures. In the plane a turn with a scale is
+    a multiplication by a complex number.
     """
-    rows = [[x, -y, 1, 0] for x, y in points] + [[y, x, 0, 1] for x, y in points]
-    wanted = np.concatenate([source[:, 0], source[:, 1]]).astype(np.float64)
-    a, b, tx, ty = np.linalg.lstsq(np.array(rows, np.float64), wanted, rcond=None)[0]
-    return a, -b, tx, b, a, ty
+    given, wanted = points @ np.array([1, 1j]), sources @ np.array([1, 1j])
+    centred = given - given.mean()
+    turn = wanted @ centred.conj() / (np.abs(centred) ** 2).sum()
+    shift = wanted.mean(1) - turn * given.mean()
+    return np.stack([turn.real, -turn.imag, shift.real, turn.imag, turn.real, shift.imag], 1).reshape(-1, 2, 3)
+
+
+def similarity_transform(points: npt.NDArray[Any], source: npt.NDArray[Any]) -> tuple[float, ...]:
+    """Return the map of `similarity_transforms` to one picture's points [N, 2] as Pillow's AFFINE takes it."""
+    return tuple(similarity_transforms(points, source[None]).ravel().tolist())
 
 
 def align(

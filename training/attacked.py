@@ -4,6 +4,9 @@ A student that sees photos alone agrees with its teachers on photos, but its gra
 moves no other recognizer. So it is also shown where the teachers' answers go when a face changes in the way that
 matters most to them (substitute training, Papernot et al. 2017, arXiv:1602.02697). What such changes touch is what
 recognizers have in common (Ilyas et al. 2019, arXiv:1905.02175).
+
+And a recognizer that has learned already is shown what the teachers say where its own gradient leads: they moved less
+than it did, and it learns not to go where they do not follow.
 """
 
 from collections.abc import Sequence
@@ -16,12 +19,32 @@ from rich.progress import track
 from torch import Tensor
 
 from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.faces import FaceSet, cache_folder, read_cache, write_cache
-from face_encryption.training.teacher import Teacher, describe
+from face_encryption.training.evaluate import normalise
+from face_encryption.training.faces import FaceSet, cache_folder, cut_scale, digest, read_cache, write_cache
+from face_encryption.training.model import load_checkpoint
+from face_encryption.training.onnx_network import CPU
+from face_encryption.training.teacher import Teacher, batch_size, describe
 
 # The attack: momentum and a random view in each of its steps, budgets in levels drawn evenly from a range.
 STEPS, STEP_SHARE, EPSILONS = 3, 0.6, (3.0, 12.0)
-BATCH = 64
+
+
+class Pupil(Teacher):
+    """A checkpoint's recognizer in a teacher's place: it sees the middle of each cut, wherever the keypoints are."""
+
+    def __init__(self, checkpoint: Path, edge: int, bf16: bool, device: torch.device = CPU) -> None:
+        """Read it onto a device, for cuts of `edge` pixels; `bf16` for mixed precision. Raises `CheckpointError`."""
+        model, description = load_checkpoint(checkpoint)
+        model = model.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self.network = lambda image: model(normalise(image / 255, description))
+        self.size, self.bf16, self.device = description.input_size, bf16, device
+        scale = cut_scale(description.crop_margin) * edge / self.size
+        begin = (edge - scale * self.size) / 2
+        self.middle = torch.tensor([[scale, 0, begin], [0, scale, begin]], device=device)
+
+    def maps(self, keypoints: npt.NDArray[np.float32]) -> Tensor:
+        """Return the map f32 [B, 2, 3] from its input's pixels to those of cuts, the same for all of them."""
+        return self.middle.expand(len(keypoints), 2, 3)
 
 
 def load_attacked(
@@ -31,38 +54,53 @@ def load_attacked(
     cache: Path,
     seed: int,
     *,
+    pupil: Path | None = None,
     bf16: bool = False,
+    device: torch.device = CPU,
 ) -> FaceSet:
     """Attack and cache `count` faces of the sets, each of which the teachers have seen, without names.
 
-    Raises `RecognizerError` for a teacher without a gradient.
+    Half of them are attacked through the recognizer of a checkpoint, the `pupil`, where there is one. Raises
+    `RecognizerError` for a teacher without a gradient, `CheckpointError`.
     """
-    facts = ["attacked", count, seed, bf16, [faces.key for faces in sets]]
+    facts = ["attacked", count, seed, bf16, [faces.key for faces in sets], *([digest(pupil)] if pupil else [])]
     folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
-        write_cache(folder, _make(sets, count, [Teacher(each, bf16) for each in recognizers], seed))
+        teachers = [Teacher(each, bf16, device) for each in recognizers]
+        learning = Pupil(pupil, sets[0].faces.shape[1], bf16, device) if pupil else None
+        write_cache(folder, _make(sets, count, teachers, learning, seed))
     return read_cache(folder)
 
 
-def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed: int) -> FaceSet:
-    random = np.random.default_rng(seed)
+def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], pupil: Pupil | None, seed: int) -> FaceSet:
+    random, device = np.random.default_rng(seed), teachers[0].device
+    size = batch_size(device)
     cuts = [each for faces in sets for each in faces.faces]
     keypoints = np.concatenate([faces.keypoints for faces in sets])
     seen = torch.from_numpy(np.concatenate([faces.teacher for faces in sets if faces.teacher is not None]))
     order = random.permutation(len(cuts))[:count]
     attacked = []
-    for number in track(range(0, len(order), BATCH), f"attacking {len(order)} faces"):
-        picked = order[number : number + BATCH]
-        faces = torch.from_numpy(np.stack([cuts[i] for i in picked])).permute(0, 3, 1, 2).float()
+    for number, start in enumerate(track(range(0, len(order), size), f"attacking {len(order)} faces")):
+        picked = order[start : start + size]
+        points = keypoints[picked]
+        faces = torch.from_numpy(np.stack([cuts[i] for i in picked])).to(device).permute(0, 3, 1, 2).float()
         # Half of them move away from what they are, half towards somebody else.
-        away = torch.from_numpy(random.random(len(picked)) < 0.5)
-        goal = torch.where(away[:, None], seen[picked], seen[random.integers(0, len(cuts), len(picked))])
+        away = torch.from_numpy(random.random(len(picked)) < 0.5).to(device)
+        others = random.integers(0, len(cuts), len(picked))
+        goal = torch.where(away[:, None], seen[picked].to(device), seen[others].to(device))
         # One teacher alone, or all of them: their directions differ.
         chosen = int(random.integers(0, len(teachers) + 1))
-        attackers = teachers if chosen == len(teachers) else [teachers[chosen]]
-        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-        changed = attack(faces, keypoints[picked], teachers, attackers, goal, away, generator)
-        attacked.append(changed.to(torch.uint8).permute(0, 2, 3, 1).numpy())
+        dimensions = [teacher.dimensions for teacher in teachers]
+        goals = dict(zip(teachers, goal.split_with_sizes(dimensions, 1), strict=True))
+        if chosen < len(teachers):
+            goals = {teachers[chosen]: goals[teachers[chosen]]}
+        if pupil and number % 2:
+            with torch.no_grad():
+                own = pupil.embed(faces, pupil.maps(points))
+            goals = {pupil: torch.where(away[:, None], own, own.roll(1, 0))}
+        generator = torch.Generator(device).manual_seed(int(random.integers(2**31)))
+        changed = attack(faces, points, goals, away, generator)
+        attacked.append(changed.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
     made, points = np.concatenate(attacked), keypoints[order]
     return FaceSet(made, [""] * len(order), points, describe(teachers, made, points))
 
@@ -70,32 +108,33 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], seed
 def attack(
     faces: Tensor,
     keypoints: npt.NDArray[np.float32],
-    teachers: Sequence[Teacher],
-    attackers: Sequence[Teacher],
-    goal: Tensor,
+    goals: dict[Teacher, Tensor],
     away: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
     """Move cuts f32 [B, 3, C, C] by a few sign steps with momentum; returns them in whole levels, in [0, 255].
 
-    `goal` f32 [B, D] is what all `teachers` together say, as `describe` returns it; `away` bool [B] says which faces
-    move away from it, the others move towards it. `attackers` are the teachers whose gradients count.
+    `goals` holds for each teacher whose gradient counts an embedding f32 [B, D] of each face, whose length does not
+    count. `away` bool [B] says which faces move away from it, the others move towards it. All are on one device, and so
+    is the `generator`.
     """
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=faces.device)
+
     low, high = EPSILONS
-    epsilon = (low + (high - low) * torch.rand(len(faces), generator=generator)).view(-1, 1, 1, 1)
+    epsilon = (low + (high - low) * draw(len(faces))).view(-1, 1, 1, 1)
     direction = torch.where(away, -1.0, 1.0)
-    change = epsilon * (2 * torch.rand(faces.shape, generator=generator) - 1)
+    change = epsilon * (2 * draw(*faces.shape) - 1)
     velocity = torch.zeros_like(faces)
-    maps = {teacher: teacher.maps(keypoints) for teacher in attackers}
-    parts = goal.split_with_sizes([teacher.dimensions for teacher in teachers], 1)
+    maps = {teacher: teacher.maps(keypoints) for teacher in goals}
     for _ in range(STEPS):
-        view = 2 * torch.rand(len(faces), 4, generator=generator) - 1
+        view = 2 * draw(len(faces), 4) - 1
         seen = (faces + change).clamp(0, 255).requires_grad_()
-        for teacher, part in zip(teachers, parts, strict=True):
-            if teacher in maps:
-                similarity = (teacher.embed(seen, maps[teacher], view) * part).sum(1)
-                gradient = torch.autograd.grad((direction * similarity).sum(), seen)[0]
-                velocity = velocity + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-30)
+        for teacher, goal in goals.items():
+            similarity = (teacher.embed(seen, maps[teacher], view) * goal).sum(1)
+            gradient = torch.autograd.grad((direction * similarity).sum(), seen)[0]
+            velocity = velocity + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-30)
         step = STEP_SHARE * epsilon * velocity.sign()
         change = torch.minimum(torch.maximum(change + step, -epsilon), epsilon)
     return (faces + change.round()).clamp(0, 255)

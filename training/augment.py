@@ -16,35 +16,35 @@ from face_encryption.training.recipe import Recipe
 
 def plain_view(faces: Tensor, size: int, margin: float) -> Tensor:
     """Cut the middle of cached faces u8 [B, C, C, 3] as float [B, 3, size, size] in [0, 1]."""
-    scale = torch.full((len(faces),), cut_scale(margin))
-    none = torch.zeros(len(faces))
+    scale = torch.full((len(faces),), cut_scale(margin), device=faces.device)
+    none = torch.zeros_like(scale)
     return _resample(faces.permute(0, 3, 1, 2), size, cut_scale(margin), _affine(scale, none, none + 1, none[:, None]))
 
 
 def random_view(faces: Tensor, size: int, recipe: Recipe, draw: Callable[..., Tensor]) -> Tensor:
     """Cut cached faces as `plain_view` does, each changed at random within the recipe's limits.
 
-    Turned, mirrored, zoomed and shifted, since detectors differ; lighter, darker, blurred and compressed, since cameras
-    and websites do. `draw(*shape)` returns random numbers f32 [B, *shape] in [0, 1).
+    Turned, mirrored, zoomed and shifted, since detectors differ; lighter and darker, since cameras do. `draw(*shape)`
+    returns random numbers f32 [B, *shape] in [0, 1), on the CPU, so that they are the same on every device.
     """
 
     def uniform(*shape: int) -> Tensor:
-        return draw(*shape) * 2 - 1
+        return draw(*shape).to(faces.device) * 2 - 1
 
     scale = cut_scale(recipe.crop_margin) * (1 + recipe.zoom * uniform())
     # Most photos are nearly upright: a triangular distribution keeps the limit a limit, not the rule.
     angle = math.radians(recipe.rotation) * (uniform() + uniform()) / 2
     affine = _affine(scale, angle, torch.sign(uniform()), recipe.shift * uniform(2))
-    damaged = degraded(faces.permute(0, 3, 1, 2), recipe.degrade, draw)
-    pixels = _resample(damaged, size, cut_scale(recipe.crop_margin), affine)
+    pixels = _resample(faces.permute(0, 3, 1, 2), size, cut_scale(recipe.crop_margin), affine)
     contrast = 1 + recipe.light * uniform(1, 1, 1)
     return ((pixels - 0.5) * contrast + 0.5 + recipe.light * uniform(1, 1, 1)).clamp(0, 1)
 
 
 def degraded(faces: Tensor, share: float, draw: Callable[..., Tensor]) -> Tensor:
-    """Blur or compress a random `share` of u8 [B, 3, C, C]: up to 3x smaller and back, or JPEG of quality 30 to 95.
+    """Blur or compress a random `share` of faces u8 [B, C, C, 3] on the CPU, as cameras and websites do.
 
-    `draw` is as for `random_view`.
+    They become up to 3x smaller and then as large as before, or a JPEG of quality 30 to 95. `draw` is as for
+    `random_view`.
     """
     faces = faces.clone()
     draws = draw(3)
@@ -52,12 +52,13 @@ def degraded(faces: Tensor, share: float, draw: Callable[..., Tensor]) -> Tensor
         amount = float(draws[number, 1])
         if draws[number, 2] < 0.5:
             file = io.BytesIO()
-            Image.fromarray(faces[number].permute(1, 2, 0).numpy()).save(file, "JPEG", quality=round(30 + 65 * amount))
-            faces[number] = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+            Image.fromarray(faces[number].numpy()).save(file, "JPEG", quality=round(30 + 65 * amount))
+            faces[number] = torch.from_numpy(np.array(Image.open(file)))
         else:
-            edge = faces.shape[-1]
-            small = _resize(faces[number : number + 1].float(), round(edge * (1 + 2 * amount) / 3))
-            faces[number] = _resize(small, edge)[0].round().clamp(0, 255).to(torch.uint8)
+            pixels = faces[number : number + 1].permute(0, 3, 1, 2)
+            edge = pixels.shape[-1]
+            small = _resize(pixels.float(), round(edge * (1 + 2 * amount) / 3))
+            faces[number] = _resize(small, edge)[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
     return faces
 
 

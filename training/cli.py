@@ -50,7 +50,7 @@ def _file_or_download(context: click.Context, option: click.Parameter, value: st
     help="torchvision's ResNet-18 weights to start from: as safetensors, or torchvision fetches them.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default="runs/recognizer.safetensors", show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--bf16", is_flag=True, help="Mixed precision, for processors that multiply bfloat16.")
 @click.option("--data-name", help="What the checkpoint calls DATA.  [default: its folder's name]")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard's event files beside the checkpoint, too.")

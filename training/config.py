@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from face_encryption.training.aligned import read_recognizers
 from face_encryption.training.attacked import load_attacked
 from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
 from face_encryption.training.faces import FaceSet, cut_size, load_faces
 from face_encryption.training.morph import load_morphs
+from face_encryption.training.onnx_network import CPU
 from face_encryption.training.recipe import Recipe
 
 
@@ -63,8 +66,11 @@ class Data:
     strangers: FaceSet | None
 
 
-def load_data(config: Config) -> Data:
-    """Cut and cache all faces that a run needs. Raises `DataError` or `RecognizerError`."""
+def load_data(config: Config, device: torch.device = CPU) -> Data:
+    """Cut and cache all faces that a run needs; the teachers see them on `device`.
+
+    Raises `DataError`, `RecognizerError` or `CheckpointError`.
+    """
     recipe = config.recipe
     if recipe.taught and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
@@ -84,7 +90,7 @@ def load_data(config: Config) -> Data:
         if not photos:
             return None
         places, taught_by = (config.detector, config.cache), teachers if learn else []
-        return load_faces(config.data, photos, *places, size, taught_by, alone=learn, bf16=config.bf16)
+        return load_faces(config.data, photos, *places, size, taught_by, alone=learn, bf16=config.bf16, device=device)
 
     judged = strangers or photos.test
     if len({photo.name for photo in judged}) < 2:
@@ -95,10 +101,11 @@ def load_data(config: Config) -> Data:
     learned, others = load(train, learn=True), load(extra, learn=True)
     assert learned is not None
     seen = [learned, *([others] if others else [])]
+    given = (teachers, config.cache, config.seed)
     morphs = attacked = None
     if recipe.taught and recipe.morphs:
-        morphs = load_morphs(seen, recipe.morphs, teachers, config.cache, config.seed, bf16=config.bf16)
+        morphs = load_morphs(seen, recipe.morphs, *given, bf16=config.bf16, device=device)
     if recipe.taught and recipe.attacked:
         sets = [*seen, *([morphs] if morphs else [])]
-        attacked = load_attacked(sets, recipe.attacked, teachers, config.cache, config.seed, bf16=config.bf16)
+        attacked = load_attacked(sets, recipe.attacked, *given, pupil=config.init, bf16=config.bf16, device=device)
     return Data(learned, load(validation), load(photos.test), others, morphs, attacked, load(strangers))

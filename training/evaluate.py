@@ -30,13 +30,13 @@ def outputs(model: Recognizer, faces: FaceSet, description: Description) -> tupl
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
-        parts = [model(normalise(batch.to(device), description)) for batch in _batches(faces, description)]
+        parts = [model(normalise(batch, description)) for batch in _batches(faces, description, device)]
     return torch.cat([part[0] for part in parts]).cpu(), torch.cat([part[1] for part in parts]).cpu()
 
 
-def _batches(faces: FaceSet, description: Description) -> Iterator[Tensor]:
+def _batches(faces: FaceSet, description: Description, device: torch.device) -> Iterator[Tensor]:
     for start in range(0, len(faces.faces), 64):
-        batch = torch.from_numpy(faces.faces[start : start + 64].copy())
+        batch = torch.from_numpy(faces.faces[start : start + 64].copy()).to(device)
         yield plain_view(batch, description.input_size, description.crop_margin)
 
 

@@ -4,8 +4,9 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
+import torch
 from google.protobuf.message import DecodeError
 from PIL import Image, ImageOps
 from rich.progress import track
@@ -21,6 +23,7 @@ from rich.progress import track
 from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo
+from face_encryption.training.onnx_network import CPU
 from face_encryption.training.teacher import Teacher, describe
 
 T = TypeVar("T")
@@ -117,6 +120,7 @@ def load_faces(
     *,
     alone: bool = False,
     bf16: bool = False,
+    device: torch.device = CPU,
 ) -> FaceSet:
     """Find, cut and cache the main face of each photo, and what teachers see in it, with `bf16` in mixed precision.
 
@@ -127,7 +131,7 @@ def load_faces(
     facts = [[[*asdict(photo).values(), digest(root / photo.path)] for photo in photos], size, CACHE_MARGIN, alone]
     folder = cache_folder(cache, [*facts, _found_by(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
-        given = [Teacher(each, bf16) for each in teachers]
+        given = [Teacher(each, bf16, device) for each in teachers]
         _fill_cache(folder, root, photos, open_detector(detector), size, given, alone)
     return read_cache(folder)
 
@@ -136,6 +140,24 @@ def in_parallel(work: Callable[[T], R], items: Sequence[T], description: str) ->
     """Do the same for every item, one thread a core, and show progress; returns the results in order."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return list(track(threads.map(work, items), description, len(items)))
+
+
+def ahead(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """Do the same for every item and return the results in order, some of them made while earlier ones are used.
+
+    Without threads each is made when it is asked for.
+    """
+    if not threads:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def cache_folder(cache: Path, facts: list[Any]) -> Path:

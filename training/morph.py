@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from face_encryption.training.aligned import TEMPLATE, TEMPLATE_SIZE, AlignedRecognizer, similarity_transform
 from face_encryption.training.faces import FaceSet, cache_folder, in_parallel, read_cache, write_cache
+from face_encryption.training.onnx_network import CPU
 from face_encryption.training.teacher import Teacher, describe
 
 # The second face fades out over this many of the aligned face's pixels, so that hair and background stay the first's.
@@ -29,6 +31,7 @@ def load_morphs(
     seed: int,
     *,
     bf16: bool = False,
+    device: torch.device = CPU,
 ) -> FaceSet:
     """Make and cache `count` morphs of random pairs of faces, without names.
 
@@ -37,7 +40,7 @@ def load_morphs(
     facts = ["morphs", count, seed, bf16, [faces.key for faces in sets]]
     folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
-        write_cache(folder, _make(sets, count, [Teacher(each, bf16) for each in recognizers], seed))
+        write_cache(folder, _make(sets, count, [Teacher(each, bf16, device) for each in recognizers], seed))
     return read_cache(folder)
 
 

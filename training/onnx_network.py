@@ -16,6 +16,8 @@ from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
 
 Attributes = dict[str, Any]
 
+CPU = torch.device("cpu")
+
 # The intermediate map is the last that is shrunk at most so many times, as the third of four stages is in ours.
 SHRUNK = 16
 
@@ -64,12 +66,12 @@ OPS: dict[str, Callable[..., Tensor]] = {
 class OnnxNetwork(nn.Module):
     """An ONNX model of the ops in `OPS`, from images [B, 3, N, N] to embeddings."""
 
-    def __init__(self, recognizer: AlignedRecognizer) -> None:
-        """Read the model. Raises `RecognizerError` for one with other ops."""
+    def __init__(self, recognizer: AlignedRecognizer, device: torch.device = CPU) -> None:
+        """Read the model onto a device. Raises `RecognizerError` for one with other ops."""
         super().__init__()
         graph = _folded(recognizer.path).graph
         self.backwards = recognizer.channels == "BGR"
-        self.register_buffer("mean", torch.tensor(recognizer.mean).view(-1, 1, 1))
+        self.register_buffer("mean", torch.tensor(recognizer.mean, device=device).view(-1, 1, 1))
         self.std = recognizer.std
         self.values = {each.name: _tensor(each) for each in graph.initializer}
         self.output = graph.output[0].name
@@ -87,6 +89,10 @@ class OnnxNetwork(nn.Module):
                 raise RecognizerError(
                     f"{recognizer.path}: {node.op_type} is no op that a gradient can be taken through"
                 )
+        # Shapes stay where Python reads them.
+        self.values = {
+            name: value.to(device) if value.is_floating_point() else value for name, value in self.values.items()
+        }
 
     mean: Tensor
 

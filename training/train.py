@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
-from face_encryption.training.augment import random_view
+from face_encryption.training.augment import degraded, random_view
 from face_encryption.training.config import Config, Data, load_data
 from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.evaluate import accuracy, normalise, outputs, verify
-from face_encryption.training.faces import digest
+from face_encryption.training.faces import ahead, digest
 from face_encryption.training.model import (
     EMBEDDING_SIZE,
     Description,
@@ -43,6 +43,12 @@ from face_encryption.training.small_maps import speed_up
 # Gradients have a norm of 10 to 20 in most of the default recipe's steps and of some hundreds in the first. A run
 # without a limit saw its loss leap at a high learning rate.
 LARGEST_GRADIENT = 10.0
+# While a GPU learns from a batch, so many threads read and damage the next ones.
+READERS = 6
+# A plot of the history takes longer than a GPU's epoch, so it is drawn every so many seconds.
+PLOT_SECONDS = 10.0
+
+Draw = Callable[..., Tensor]
 
 
 def learning_rates(peak: float, steps: int) -> NDArray[np.float64]:
@@ -77,9 +83,11 @@ class Trainer:
         self.photos = sum(len(faces.names) for faces in (data.train, data.extra) if faces)
         seen = [torch.from_numpy(faces.teacher) for faces in sets if faces.teacher is not None]
         self.targets = fit_targets(torch.cat(seen), EMBEDDING_SIZE) if seen else None
-        self.recognizer = self._initial().to(memory_format=torch.channels_last)
+        self.recognizer = self._initial().to(accelerator.device).to(memory_format=torch.channels_last)
         if config.init and self.targets is not None:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
+        # Those that every batch is compared with: the photos, which come first.
+        self.bank = None if self.targets is None else self.targets[: self.photos].to(accelerator.device)
         if config.bf16 and accelerator.device.type == "cpu":
             speed_up(self.recognizer.backbone.layer4)
         if accelerator.num_processes > 1:
@@ -88,6 +96,7 @@ class Trainer:
         self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
         self.best: dict[str, Tensor] = {}
+        self.plotted, self.last_epoch = 0.0, sum(phase.epochs for phase in config.recipe.phases)
         self.state_path = config.out.with_suffix(".resume.pt")
         # Only a run of the same configuration, photos, teachers and initial weights goes on from a state.
         digests = [digest(path) for path in (config.init, config.imagenet) if path]
@@ -113,35 +122,48 @@ class Trainer:
                     model.identities[number] = F.pad(mean, (0, model.identities.shape[1] - len(mean)))
         return model
 
-    def loss(self, batch: Tensor, phase: Phase, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the loss of a random view of a batch's faces, and the share of known ones that were recognised.
+    def _part(self, batch: Tensor) -> Tensor:
+        """Return what one process sees of what there is for each face of a batch."""
+        return batch[self.accelerator.process_index :: self.accelerator.num_processes]
 
-        A process sees its part of the batch. What it returns is weighted so that the mean over all processes is the
-        batch's, however the known faces fall on them; random numbers are the whole batch's for the same reason.
+    def gather(self, batch: Tensor, seed: int) -> tuple[Tensor, Draw]:
+        """Read this process's part of a batch, u8 [P, C, C, 3], some of the faces blurred or compressed.
+
+        Also returns where the random numbers for its views come from, as `random_view` takes it. They are drawn for the
+        whole batch, so that they do not depend on the number of processes.
         """
-        processes = self.accelerator.num_processes
-        part = slice(self.accelerator.process_index, None, processes)
-        picked, known_each = batch[part], int((self.labels[batch] >= 0).sum()) / processes
-        weight = len(picked) * processes / len(batch)
-        places = np.searchsorted(self.first, picked.numpy(), side="right") - 1
-        faces = torch.stack([self.faces[p][i - self.first[p]] for p, i in zip(places, picked.tolist(), strict=True)])
-        device = self.accelerator.device
+        generator = torch.Generator().manual_seed(seed)
 
         def draw(*shape: int) -> Tensor:
-            return torch.rand(len(batch), *shape, generator=generator)[part]
+            return self._part(torch.rand(len(batch), *shape, generator=generator))
 
-        view = random_view(faces, phase.input_size, self.config.recipe, draw)
-        image = normalise(view, self.description).to(device, memory_format=torch.channels_last)
+        picked = self._part(batch)
+        places = np.searchsorted(self.first, picked.numpy(), side="right") - 1
+        faces = torch.stack([self.faces[p][i - self.first[p]] for p, i in zip(places, picked.tolist(), strict=True)])
+        damaged = degraded(faces, self.config.recipe.degrade, draw)
+        return damaged.pin_memory() if self.accelerator.device.type == "cuda" else damaged, draw
+
+    def loss(self, batch: Tensor, phase: Phase, faces: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Return the loss of random views of a batch's faces, and the share of known ones that were recognised.
+
+        `faces` and `draw` are what `gather` returned for the batch. What a process returns is weighted so that the mean
+        over all processes is the batch's, however the known faces fall on them.
+        """
+        processes, device = self.accelerator.num_processes, self.accelerator.device
+        picked, known_each = self._part(batch), int((self.labels[batch] >= 0).sum()) / processes
+        weight = len(picked) * processes / len(batch)
+        view = random_view(faces.to(device, non_blocking=True), phase.input_size, self.config.recipe, draw)
+        image = normalise(view, self.description).contiguous(memory_format=torch.channels_last)
         embedding, logits, _ = self.model(image)
         labels = self.labels[picked].to(device)
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
         if phase.identity and known_each:
             total = identity_loss(logits, labels, self.recognizer.scale * phase.margin)
             loss = loss + phase.identity * (total / known_each)
-        if phase.taught and self.targets is not None:
-            target, bank = self.targets[picked].to(device), self.targets[: self.photos].to(device)
+        if phase.taught and self.targets is not None and self.bank is not None:
+            target = self.targets[picked].to(device)
             loss = loss + weight * phase.cosine * cosine_loss(embedding, target)
-            loss = loss + weight * phase.relational * relational_loss(embedding, target, bank)
+            loss = loss + weight * phase.relational * relational_loss(embedding, target, self.bank)
         hits = (logits.argmax(1) == labels).float().sum()
         return loss, hits / known_each if known_each else hits
 
@@ -195,15 +217,21 @@ class Trainer:
     ) -> tuple[float, float]:
         """Go once through a phase's faces; returns the mean loss and the share of known faces recognised."""
         # Seeding by epoch makes a resumed run draw the views that an uninterrupted one would have drawn.
-        seed = self.config.seed * 100_003 + self.epoch
-        order, views = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
-        pool, size = self._pool(phase, order), self.config.recipe.batch
+        order, *seeds = np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(len(rates) + 1).tolist()
+        pool, size = self._pool(phase, torch.Generator().manual_seed(order)), self.config.recipe.batch
+        batches = [pool[start : start + size] for start in range(0, len(rates) * size, size)]
+
+        def gather(step: int) -> tuple[Tensor, Draw]:
+            return self.gather(batches[step], seeds[step])
+
         self.model.train()
         sums = torch.zeros(2, device=self.accelerator.device)
-        for step, rate in enumerate(rates):
+        readers = 0 if self.accelerator.device.type == "cpu" else READERS
+        gathered = ahead(gather, range(len(rates)), readers)
+        for rate, batch, (faces, draw) in zip(rates, batches, gathered, strict=True):
             for group in self.optimiser.param_groups:
                 group["lr"] = float(rate)
-            loss, hit = self.loss(pool[step * size : (step + 1) * size], phase, views)
+            loss, hit = self.loss(batch, phase, faces, draw)
             self.optimiser.zero_grad()
             self.accelerator.backward(loss)
             self.accelerator.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
@@ -239,7 +267,9 @@ class Trainer:
             if new:
                 writer.writeheader()
             writer.writerow(row)
-        plot_history(path)
+        if time.perf_counter() - self.plotted > PLOT_SECONDS or self.epoch == self.last_epoch:
+            plot_history(path)
+            self.plotted = time.perf_counter()
         figures = {name: value for name, value in row.items() if name != "epoch" and value != ""}
         self.accelerator.log(figures, step=self.epoch)
         print(row)
@@ -284,7 +314,7 @@ def train(config: Config) -> Description:
     )
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with accelerator.main_process_first():
-        data = load_data(config)
+        data = load_data(config, accelerator.device)
     recipe = config.recipe
     description = Description(sorted(set(data.train.names)), recipe.input_size, crop_margin=recipe.crop_margin)
     description.recipe = json.dumps(config.summary())

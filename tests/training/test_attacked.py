@@ -71,8 +71,9 @@ def test_an_attack_moves_away_or_towards_within_its_budget(faces: FaceSet, teach
     other = torch.nn.functional.normalize(torch.randn(2, 640, generator=torch.Generator().manual_seed(0)), dim=1)
     assert faces.teacher is not None
     goal = torch.stack([torch.from_numpy(faces.teacher[0]), other[1]])
+    goals = dict(zip(given, goal.split([128, 512], 1), strict=True))
     away = torch.tensor([True, False])
-    changed = attack(pixels, faces.keypoints, given, given, goal, away, torch.Generator().manual_seed(1))
+    changed = attack(pixels, faces.keypoints, goals, away, torch.Generator().manual_seed(1))
     assert torch.equal(changed, changed.round())
     assert 0 < (changed - pixels).abs().max() <= EPSILONS[1]
     seen = [

@@ -50,7 +50,7 @@ def test_random_views_repeat_with_the_seed_and_keep_their_range() -> None:
 
 
 def test_a_share_of_the_faces_is_degraded_and_none_is_changed_in_place() -> None:
-    faces = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
+    faces = torch.randint(0, 256, (40, 32, 32, 3), dtype=torch.uint8)
     before = faces.clone()
     changed = degraded(faces, 0.5, draws(40, 0))
     assert torch.equal(faces, before)
