@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 
 from face_encryption.runtime.faces import detect, largest_face
+from face_encryption.training import attacked as module
 from face_encryption.training.aligned import AlignedRecognizer, align, read_recognizers
-from face_encryption.training.attacked import EPSILONS, attack, load_attacked
+from face_encryption.training.attacked import EPSILONS, Pupil, attack, load_attacked
+from face_encryption.training.evaluate import outputs
 from face_encryption.training.faces import FaceSet, cut_face, open_detector
+from face_encryption.training.model import load_checkpoint
 from face_encryption.training.teacher import Teacher, describe
 
 
@@ -98,3 +101,21 @@ def test_attacked_faces_are_described_and_repeat_with_the_seed(
     assert first.teacher is not None
     for cut, points, described in zip(first.faces, first.keypoints, first.teacher, strict=True):
         assert see(teachers, cut, points) @ described > 0.98
+
+
+def test_a_pupil_is_attacked_in_its_own_square(
+    faces: FaceSet, teachers: list[AlignedRecognizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Path(__file__).parents[2] / "models" / "recognizer.safetensors"
+    pupil = Pupil(checkpoint, faces.faces.shape[1], bf16=False)
+    model, description = load_checkpoint(checkpoint)
+    pixels = torch.from_numpy(faces.faces).permute(0, 3, 1, 2).float()
+    seen = pupil.embed(pixels, pupil.maps(faces.keypoints))
+    assert torch.allclose(seen, outputs(model, faces, description)[0], atol=1e-3)
+    monkeypatch.setattr(module, "batch_size", lambda device: 1)  # every other batch is attacked through the pupil
+    alone = load_attacked([faces], 2, teachers, tmp_path, 1)
+    with_pupil = load_attacked([faces], 2, teachers, tmp_path, 1, pupil=checkpoint)
+    assert [np.array_equal(*pair) for pair in zip(alone.faces, with_pupil.faces, strict=True)] == [True, False]
+    goals = {pupil: seen}
+    changed = attack(pixels, faces.keypoints, goals, torch.tensor([True, True]), torch.Generator().manual_seed(1))
+    assert ((pupil.embed(changed, pupil.maps(faces.keypoints)) * seen).sum(1) < 0.6).all()

@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from threading import get_ident
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
-from face_encryption.training.aligned import TEMPLATE, align
+from face_encryption.training.aligned import TEMPLATE, align, similarity_transforms
 from face_encryption.training.augment import degraded, plain_view, random_view
 from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
+from face_encryption.training.faces import ahead
 from face_encryption.training.morph import morph
 from face_encryption.training.recipe import load_recipe
 
@@ -47,6 +50,39 @@ def test_random_views_repeat_with_the_seed_and_keep_their_range() -> None:
     assert not torch.equal(first, third)
     assert first.min() >= 0
     assert first.max() <= 1
+
+
+def test_views_are_computed_where_the_faces_are() -> None:
+    # Tensors without values stand for those of another device; one of the CPU among them would be refused.
+    faces = torch.empty((5, 64, 64, 3), dtype=torch.uint8, device="meta")
+    views = plain_view(faces, 48, 0.25), random_view(faces, 48, load_recipe("distilled"), draws(5, 1))
+    assert [(view.device.type, view.shape) for view in views] == [("meta", (5, 3, 48, 48))] * 2
+
+
+def test_batches_are_made_ahead_in_order() -> None:
+    running: set[int] = set()
+
+    def work(item: int) -> int:
+        running.add(get_ident())
+        if item == 40:
+            raise ValueError("forty")
+        return item * item
+
+    assert list(ahead(work, range(40), 0)) == list(ahead(work, range(40), 3)) == [item * item for item in range(40)]
+    assert len(running) > 1
+    with pytest.raises(ValueError, match="forty"):
+        list(ahead(work, range(99), 3))
+
+
+def test_similarity_transforms_find_turn_scale_and_shift() -> None:
+    turn, shift = np.array([[0.9, -0.3], [0.3, 0.9]]), np.array([11.0, -5.0])
+    sources = np.stack([TEMPLATE @ turn.T + shift, TEMPLATE])
+    found = similarity_transforms(TEMPLATE, sources)
+    assert np.allclose(found, [np.column_stack([turn, shift]), np.eye(2, 3)])
+    # Of points that no such map hits, least squares: what is left has no part that one could take.
+    away = sources[:1] + np.random.default_rng(0).normal(0, 3, (1, 4, 2))
+    rest = TEMPLATE @ similarity_transforms(TEMPLATE, away)[0, :, :2].T + similarity_transforms(TEMPLATE, away)[0, :, 2]
+    assert np.allclose(similarity_transforms(TEMPLATE, (away - rest))[0], 0, atol=1e-9)
 
 
 def test_a_share_of_the_faces_is_degraded_and_none_is_changed_in_place() -> None:
