@@ -1,4 +1,4 @@
-"""How a recognizer is trained, as a TOML file: `recipes/` holds the two that are known by name."""
+"""How a recognizer is trained, as a TOML file: `recipes/` holds those that are known by name."""
 
 import tomllib
 from dataclasses import asdict, dataclass
@@ -76,7 +76,7 @@ class Recipe:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Read a recipe by its name ("distilled", "study") or the path of a TOML file of the same form.
+    """Read a recipe by its name ("distilled", "gpu", "study") or the path of a TOML file of the same form.
 
     Raises `RecipeError` for a missing or broken file, an unknown or missing key, and numbers out of range.
     """

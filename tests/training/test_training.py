@@ -327,6 +327,7 @@ def test_of_epochs_that_validation_cannot_tell_apart_the_last_counts() -> None:
 
 def test_known_recipes_are_read() -> None:
     assert load_recipe("distilled").taught
+    assert load_recipe("gpu").taught
     study = load_recipe("study")
     assert (study.input_size, study.rotation, study.zoom) == (224, 30, 0.1)
     assert [phase.epochs for phase in study.phases] == [25]
@@ -401,7 +402,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"--recipe": "none"}, "none: neither a recipe (distilled, study) nor a readable file"),
+        ({"--recipe": "none"}, "none: neither a recipe (distilled, gpu, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
         ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
