@@ -48,8 +48,9 @@ class Recipe:
     `input_size` (pixels) and `crop_margin` (parts of the longer box edge, on each side) are what the finished
     recognizer takes. `rotation` (degrees), `zoom`, `shift` (parts of the square's edge) and `light` (parts of the full
     range) limit the random views; `degrade` is the share of views that are blurred or compressed. `morphs` is how many
-    morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`);
-    an epoch of a taught phase draws as many of either as there are photos, if it can.
+    morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`),
+    half of them through the checkpoint that a run starts from, where it starts from one; an epoch of a taught phase
+    draws as many of either as there are photos, if it can.
     """
 
     phases: tuple[Phase, ...]
