@@ -79,6 +79,8 @@ class Graph:
         try:
             session = ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
+            if _is_no_memory(error):
+                raise ArtifactsError(f"{self.path}: not enough memory to load it") from error
             raise ArtifactsError(f"{self.path}: cannot be loaded ({_one_line(error)}); export again") from error
         _return_free_memory()
         return session
@@ -131,7 +133,7 @@ class Graph:
         try:
             return list(session.run(output_names, input_feed))
         except Exception as error:  # as above
-            if "bad_alloc" in str(error) or "Failed to allocate" in str(error):
+            if _is_no_memory(error):
                 raise MemoryError from error
             raise ArtifactsError(f"{self.path}: cannot be run ({_one_line(error)})") from error
 
@@ -220,7 +222,7 @@ class Artifacts:
         exported = self._exported(kind)
         if steps not in exported:
             known = ", ".join(map(str, exported))
-            raise SettingError(f"no attack of {steps} steps in {self.folder}; exported numbers of steps: {known}")
+            raise SettingError(f"no attack of {steps} steps in {self.folder}; exported: {known}; choose one by --steps")
         return self._attack(kind, steps)
 
     def _attack(self, kind: AttackKind, steps: int) -> Graph:
@@ -312,6 +314,10 @@ def _varint(file: BinaryIO) -> int | None:
         if shift > 63:
             raise ValueError("not an ONNX file")
     return None
+
+
+def _is_no_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "bad_alloc" in str(error) or "Failed to allocate" in str(error)
 
 
 def _one_line(error: Exception) -> str:

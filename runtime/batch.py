@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from .errors import ArtifactsError, FaceEncryptionError, OutputError, PhotoError
-from .files import Target, find_photos, left_out
+from .files import Target, find_photos, left_out, source
 
 NO_MEMORY = "not enough memory; make the photo smaller"
 
@@ -71,7 +71,11 @@ class Batch:
                     click.echo(f"{text}: left out: {others}", err=True)
             except PhotoError as error:
                 self._fail(Path(text), error)
-        self.photos = list(photos)
+        # A shell writes out a pattern's names, results of an earlier run among them.
+        results = [photo for photo in photos if source(photo) in photos]
+        for photo in results:
+            click.echo(f"{photo}: left out, made of {source(photo)}", err=True)
+        self.photos = [photo for photo in photos if photo not in results]
 
     def run(self, work: Work, targets: list[Target] | None = None, jobs: int = 1) -> None:
         """Work on each photo, and leave with the exit code of the first failure.

@@ -14,7 +14,7 @@ import click
 
 from .batch import NO_MEMORY, Batch, Report
 from .errors import FaceEncryptionError, NoFaceError, PhotoError
-from .files import DETECTED, PROTECTED, Target, choose_targets, find_photos, read, write
+from .files import DETECTED, PROTECTED, Target, choose_targets, find_photos, left_out, read, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +128,11 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
 )
 @click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True)
-@click.option("--epsilon", type=float, help="Change no pixel by more than this many levels.  [default: by --strength]")
+@click.option(
+    "--epsilon",
+    type=float,
+    help="Change no pixel by more than this many levels, before JPEG's loss.  [default: by --strength]",
+)
 @click.option("--step-size", type=float, help="Levels that one step goes.  [default: by --effort and epsilon]")
 @click.option("--steps", type=int, help="Steps of the attack, one of those exported.  [default: by --effort]")
 @click.option("--momentum", type=float, help="What each step keeps of earlier gradients, 0 to 2.")
@@ -148,7 +152,7 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
     "--gallery",
     multiple=True,
     metavar="PATH",
-    help="Photos by which these people are known, a file, folder or pattern: move away from what they show too.",
+    help="Photos by which these people are known, a file, folder or quoted pattern: move away from what they show too.",
 )
 @click.option("--away", is_flag=True, help="Move the face away from the identity that is seen in it (non-targeted).")
 @click.option(
@@ -200,9 +204,18 @@ def protect(
         threads = max(1, (os.cpu_count() or 1) // jobs)
     protector = Protector(artifacts, threads)
     protector.check(settings)
+    batch = Batch(inputs, as_json)
+    targets = choose_targets(batch.photos, inputs, out, PROTECTED)
     if gallery:
         settings = replace(settings, gallery=_enroll(protector, gallery))
-    batch = Batch(inputs, as_json)
+    stronger = " or ".join(
+        option
+        for option, possible in (
+            ("--strength high", settings.epsilon is None and settings.strength != "high"),
+            ("--effort thorough", settings.steps is settings.step_size is None and settings.effort != "thorough"),
+        )
+        if possible
+    )
 
     def work(photo: Path, target: Target | None) -> Report:
         assert target is not None
@@ -221,25 +234,25 @@ def protect(
             known = ", ".join(f"face {face.number} matches {face.gallery}" for face in protected.faces)
             notes.append(f"of the gallery's faces {known}")
         if any(face.matched for face in protected.faces):
-            notes.append("a face is still a match; remove that file and try --strength high or --effort thorough")
+            notes.append("a face is still a match" + (f"; remove that file and try {stronger}" if stronger else ""))
         lines = [result_line(name, face) for face in protected.faces]
         return Report(tuple(lines), facts | protected_json(protected), tuple(notes))
 
-    batch.run(work, choose_targets(batch.photos, inputs, out, PROTECTED), jobs)
+    batch.run(work, targets, jobs)
 
 
 def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.float32]":
-    """Enroll the faces in photos; those without a face are reported and left out."""
+    """Enroll the faces in photos; those without a face, and unreadable ones of a folder, are reported and left out."""
     import numpy as np
 
     found = []
     for photo in dict.fromkeys(path for text in inputs for path in _photos(text)):
         try:
             found.append(protector.enroll(read(photo)))
-        except NoFaceError as error:
+        except (NoFaceError, PhotoError) as error:
+            if isinstance(error, PhotoError) and photo in map(Path, inputs):
+                raise PhotoError(f"{photo}: {error}") from error
             click.echo(f"{photo}: {error}; left out of the gallery", err=True)
-        except PhotoError as error:
-            raise PhotoError(f"{photo}: {error}") from error
         except MemoryError:
             raise PhotoError(f"{photo}: {NO_MEMORY}") from None
     if not found:
@@ -249,9 +262,12 @@ def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.floa
 
 def _photos(text: str) -> list[Path]:
     try:
-        return find_photos(text)
+        photos = find_photos(text)
     except PhotoError as error:
         raise PhotoError(f"{text}: {error}") from error
+    if os.path.isdir(text) and (others := left_out(Path(text))):
+        click.echo(f"{text}: left out: {others}", err=True)
+    return photos
 
 
 @main.command()
@@ -268,6 +284,7 @@ def detect(inputs: tuple[str, ...], draw: str | None, as_json: bool, artifacts: 
     from .report import face_json, face_line
 
     protector = Protector(artifacts, threads)
+    protector.artifacts.detector.load()  # here, so that a missing one shows before the first photo
     batch = Batch(inputs, as_json)
 
     def work(path: Path, target: Target | None) -> Report:

@@ -26,7 +26,7 @@ def find_photos(text: str) -> list[Path]:
     """Return the photos that a file, a folder or a glob pattern names, sorted.
 
     A file is always taken. In a folder (not its subfolders) and for a pattern, only visible files with the suffix of a
-    photo are, and none that this program wrote.
+    photo are, and none that this program wrote: no protected copy, and no `a_faces.jpg` beside an `a.jpg`.
 
     Raises:
         PhotoError: the folder or the pattern names no photo, or the text is empty.
@@ -40,6 +40,7 @@ def find_photos(text: str) -> list[Path]:
         except OSError as error:
             raise PhotoError(f"cannot be read ({_reason(error)}); check its permissions") from error
         nothing = f"no photo in this folder; looked for {' '.join(sorted(PHOTO_SUFFIXES))}"
+        nothing += f", found {others}" if (others := left_out(path)) else ""
     elif glob.has_magic(text) and not os.path.exists(path):
         entries = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
         nothing = "no photo matches this pattern"
@@ -54,6 +55,14 @@ def left_out(folder: Path) -> str:
     """Say which visible entries of a folder `find_photos` does not take, such as "2 folders, 3 .heic"; "" for none."""
     counts = Counter(_kind(each) for each in folder.iterdir() if not each.name.startswith(".") and not _is_photo(each))
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+
+
+def source(path: Path) -> Path | None:
+    """Return the photo beside it that a file is a result of, by its name; None for another file's name."""
+    for ending in (PROTECTED, DETECTED):
+        if path.stem.endswith(ending):
+            return path.with_name(path.stem.removesuffix(ending) + path.suffix)
+    return None
 
 
 def read(path: Path) -> bytes:
@@ -94,12 +103,14 @@ def choose_targets(photos: list[Path], inputs: Iterable[str], out: str | None, e
         ending: `PROTECTED` or `DETECTED`.
 
     Raises:
-        OutputError: `out` is a file with the suffix of another format than the photo's.
+        OutputError: `out` is empty, or a file with the suffix of another format than the photo's.
     """
+    if out == "":
+        raise OutputError("an empty name to write to; is a variable not set?")
     if out is not None and len(photos) == 1 and not any(map(os.path.isdir, inputs)):
         path, photo = Path(out), photos[0]
         if not os.path.isdir(path) and not out.endswith(("/", os.sep)) and path.suffix.lower() in PHOTO_SUFFIXES:
-            if photo.suffix and _family(path) != _family(photo):
+            if photo.suffix.lower() in PHOTO_SUFFIXES and _family(path) != _family(photo):
                 raise OutputError(f"{path}: a photo keeps its format; let the name end in {photo.suffix}")
             return [Target(path, named=True)]
     return [
@@ -153,16 +164,23 @@ def _is_photo(path: Path) -> bool:
     return (
         path.suffix.lower() in PHOTO_SUFFIXES
         and not path.name.startswith(".")
-        and not path.stem.endswith((PROTECTED, DETECTED))
+        and not _is_result(path)
         and os.path.isfile(path)
     )
+
+
+def _is_result(path: Path) -> bool:
+    # People name their own photos "class_faces.jpg", too.
+    original = source(path)
+    return original is not None and (path.stem.endswith(PROTECTED) or os.path.isfile(original))
 
 
 def _kind(path: Path) -> str:
     if os.path.isdir(path):
         return "folders"
-    written = [ending for ending in (PROTECTED, DETECTED) if path.stem.endswith(ending)]
-    return f"*{written[0]}" if written else path.suffix.lower() or "without a suffix"
+    if _is_result(path):
+        return f"*{PROTECTED}" if path.stem.endswith(PROTECTED) else f"*{DETECTED}"
+    return path.suffix.lower() or "without a suffix"
 
 
 def _family(path: Path) -> str:

@@ -9,7 +9,7 @@ from .artifacts import Artifacts, Graph
 from .errors import ArtifactsError
 
 # Metadata that is written as JSON inside of its text.
-_STRUCTURED = ("classes", "thresholds", "defaults")
+_STRUCTURED = ("classes", "thresholds", "defaults", "surrogates", "mean", "std")
 
 
 def inspect_folder(folder: Path) -> dict[str, Any]:

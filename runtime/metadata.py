@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 # Chunks that say what the numbers of a PNG without an ICC profile mean as colours.
 _COLOUR_CHUNKS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
@@ -137,6 +137,17 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         yield name, data[at + 8 : at + 8 + length]
         at += length + 12
+
+
+def turn_upright(image: Image.Image) -> None:
+    """Turn and mirror a decoded photo, in place, as its EXIF says; one whose EXIF cannot be read stays as it is."""
+    _exif(image)  # Pillow reads damaged EXIF once, fails, and then goes on without
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # it has turned the pixels by then and fails to write another tag back, as in _exif_bytes
+        return
 
 
 def _has_exif(image: Image.Image) -> bool:

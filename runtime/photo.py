@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from . import metadata as meta
 from .errors import PhotoError
@@ -128,7 +128,7 @@ def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
             _check_header(image)
             image.load()
             removed = meta.pictures(image) if metadata == "keep" else meta.describe(image)
-            ImageOps.exif_transpose(image, in_place=True)
+            meta.turn_upright(image)
             options = meta.always_kept(image, data)
             if metadata == "keep":
                 removed += meta.kept_on_request(image, options)

@@ -21,15 +21,15 @@ class Settings:
 
     Attributes:
         strength: a budget by name; `epsilon` takes its place when given.
-        epsilon: no pixel changes by more than this, in pixel levels, in (0, 255].
+        epsilon: no pixel changes by more than this, in pixel levels, in [1, 255], before the loss of a lossy format.
         effort: a number of steps by name, with the step size that suits it; `steps` and `step_size` take their place.
         step_size: how far one step goes, in pixel levels, above 0. By default it is in proportion to epsilon.
         steps: how many steps the attack takes; only exported numbers of steps exist.
-        momentum: what part of the earlier steps' gradients each step keeps, from 0 on.
-        diversity: how much the views of the face differ from step to step, from 0 on.
+        momentum: what part of the earlier steps' gradients each step keeps, from 0 to 2.
+        diversity: how much the views of the face differ from step to step, from 0 to 2.
         perceptual: how far the budget shrinks where a change shows, as on smooth skin: 0 not at all, 1 fully.
-        intermediate: how much moving what the surrogate sees halfway counts beside its embedding, from 0 on; a label,
-            or an identity to move away from, takes no notice of it.
+        intermediate: how much moving what the surrogate sees halfway counts beside its embedding, from 0 to 100; a
+            label, or an identity to move away from, takes no notice of it.
         label: the identity to move towards (targeted); None for nobody.
         decoy: the number, from 1, of the artifacts' decoy to move towards, or "any", where the seed and the number of
             the face decide which; None for none.
@@ -70,10 +70,10 @@ class Settings:
             )
         if self.gallery is not None and (self.label is not None or self.away):
             raise SettingError("a gallery is for faces that move away from themselves, not for labels")
-        if self.decoy not in (None, "any") and int(self.decoy) < 1:
-            raise SettingError("decoys are numbered from 1")
-        if self.epsilon is not None and not 0 < self.epsilon <= 255:  # also refuses NaN
-            raise SettingError(f"epsilon is {self.epsilon:g}; it is in pixel levels, above 0 and at most 255")
+        if self.decoy not in (None, "any") and not (isinstance(self.decoy, int) and self.decoy >= 1):
+            raise SettingError(f'decoy is {self.decoy!r}; decoys are numbered from 1, or it is "any"')
+        if self.epsilon is not None and not 1 <= self.epsilon <= 255:  # also refuses NaN
+            raise SettingError(f"epsilon is {self.epsilon:g}; it is in pixel levels, from 1 to 255")
         if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):
             raise SettingError(f"step size is {self.step_size:g}; it is in pixel levels and above 0")
         if self.steps is not None and self.steps < 1:

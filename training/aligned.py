@@ -68,8 +68,11 @@ class AlignedRecognizer:
         eyes, nose and mouth. What is not given is what SFace takes. Raises `RecognizerError` for a model that cannot be
         loaded or takes another input.
         """
-        if channels not in ("RGB", "BGR") or std == 0:
+        if channels not in ("RGB", "BGR") or not isinstance(std, int | float) or std == 0:
             raise RecognizerError(f"{path}: channels {channels!r} and std {std}; they are RGB or BGR, and not 0")
+        means = mean if isinstance(mean, list) else [mean]
+        if len(means) not in (1, 3) or not all(isinstance(value, int | float) for value in means):
+            raise RecognizerError(f"{path}: mean {mean!r}; it is one number, or three")
         self.path, self.channels, self.mean, self.std = path, channels, mean, std
         if not path.is_file():
             raise RecognizerError(f"{path}: no such recogniser")
@@ -85,7 +88,10 @@ class AlignedRecognizer:
         if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not isinstance(shape[2], int):
             raise RecognizerError(f"{path}: it takes {shape}, not [1, 3, N, N]")
         self.size = int(shape[2])
-        self.template = np.array(template) if template else TEMPLATE * self.size / TEMPLATE_SIZE
+        try:
+            self.template = np.array(template, np.float64) if template else TEMPLATE * self.size / TEMPLATE_SIZE
+        except (TypeError, ValueError):
+            self.template = np.empty(0)
         if self.template.shape != TEMPLATE.shape:
             raise RecognizerError(f"{path}: the template is four points: two eyes, nose, mouth")
         self.digest = hashlib.sha256(

@@ -227,3 +227,20 @@ def test_protect_uses_the_cloak_that_was_exported(
     assert protector.protect(png.getvalue(), decoy).faces[0].gallery == 1
     with pytest.raises(SettingError, match=r"\[1, 512\], not \[N, 1064\]"):
         protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery[:, :512]))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("std = [58.4, 57.1, 57.4]", "std"),
+        ('mean = "127.5"', "mean"),
+        ("mean = [1, 2]", "mean"),
+        ("template = [[20, 20], [52]]", "template"),
+    ],
+)
+def test_a_wrong_description_of_a_recognizer_is_refused_at_once(
+    shared: Path, tmp_path: Path, line: str, message: str
+) -> None:
+    (tmp_path / "all.toml").write_text(f'[one]\nmodel = "{shared}/models/faceplugin.onnx"\n{line}\n')
+    with pytest.raises(RecognizerError, match=message):
+        read_recognizers(tmp_path / "all.toml")

@@ -131,17 +131,33 @@ def test_gallery(run: Run, photo_file: Path) -> None:
     known.mkdir()
     shutil.copy(photo_file, known / "me.png")
     Image.new("RGB", (64, 64), "green").save(known / "tree.png")
+    (known / "torn.png").write_bytes(photo_file.read_bytes()[:2000])
+    (known / "list.txt").write_text("me.png")
     result = run("protect", "photo.png", "--gallery", "known", "--steps", 1, "--json", "-o", "out")
     assert result.exit_code == 0
+    assert "known: left out: 1 .txt" in result.stderr.splitlines()
     assert "known/tree.png: no face found; left out of the gallery" in result.stderr.splitlines()
+    assert "known/torn.png: the PNG data is damaged" in result.stderr
     facts = json.loads(result.stdout)
     assert (facts["attack"], facts["faces"][0]["gallery"]) == ("cloak", 1)
     assert "photo.png: of the gallery's faces face 1 matches 1" in result.stderr.splitlines()
     faceless = run("protect", "photo.png", "--gallery", "known/tree.png", "-o", "x.png")
     assert (faceless.exit_code, faceless.stderr.splitlines()[-1][:32]) == (4, "Error: no face in the gallery; n")
     assert_one_line_error(run("protect", "photo.png", "--gallery", "nowhere.png", "-o", "x.png"), 3, "nowhere.png")
+    assert_one_line_error(
+        run("protect", "photo.png", "--gallery", "known/torn.png", "-o", "x.png"), 3, "known/torn.png"
+    )
     assert run("protect", "photo.png", "--gallery", "known", "--away").exit_code == 2
     assert names(photo_file.parent) == ["known", "out", "photo.png"]
+
+
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_names_that_a_shell_wrote_out_hold_no_results(run: Run) -> None:
+    assert run("protect", "photo.png", "--steps", 1).exit_code == 0
+    again = run("protect", "photo.png", "photo_protected.png", "--steps", 1)
+    assert again.exit_code == 0
+    assert "photo_protected.png: left out, made of photo.png" in again.stderr.splitlines()
+    assert names(Path()) == ["photo.png", "photo_protected.png"]
 
 
 @pytest.mark.parametrize("name", BAD_PHOTOS)

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from face_encryption.runtime.errors import OutputError, PhotoError
-from face_encryption.runtime.files import DETECTED, PROTECTED, choose_targets, find_photos, left_out, read, write
+from face_encryption.runtime.files import (
+    DETECTED,
+    PROTECTED,
+    Target,
+    choose_targets,
+    find_photos,
+    left_out,
+    read,
+    source,
+    write,
+)
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -62,6 +72,22 @@ def test_nothing_found(tmp_path: Path, text: str) -> None:
         find_photos(str(tmp_path / text))
 
 
+def test_a_name_like_a_result_is_a_photo_where_there_is_none_that_it_was_made_of(tmp_path: Path) -> None:
+    touch(tmp_path, "class_faces.jpg")
+    assert find_photos(str(tmp_path)) == [tmp_path / "class_faces.jpg"]
+    assert left_out(tmp_path) == ""
+    touch(tmp_path, "class.jpg")
+    assert find_photos(str(tmp_path)) == [tmp_path / "class.jpg"]
+    assert source(tmp_path / "class_faces.jpg") == tmp_path / "class.jpg"
+    assert source(tmp_path / "class.jpg") is None
+
+
+def test_a_folder_without_photos_says_what_it_holds(tmp_path: Path) -> None:
+    touch(tmp_path, "a_protected.jpg", "b.heic")
+    with pytest.raises(PhotoError, match=r"found 1 \*_protected, 1 \.heic"):
+        find_photos(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["missing.jpg", ".", "/dev/zero", "file/below.jpg", "n" * 300])
 def test_unreadable_inputs(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "file")
@@ -101,6 +127,10 @@ def test_folder_with_one_photo_goes_to_a_folder(tmp_path: Path) -> None:
 def test_photo_keeps_its_format() -> None:
     with pytest.raises(OutputError, match=r"let the name end in \.jpg"):
         choose_targets([Path("a.jpg")], ["a.jpg"], "b.png", PROTECTED)
+    # Another ending says nothing of the format, so neither does the check.
+    assert choose_targets([Path("a.bak")], ["a.bak"], "b.png", PROTECTED) == [Target(Path("b.png"), named=True)]
+    with pytest.raises(OutputError, match="empty name"):
+        choose_targets([Path("a.jpg")], ["a.jpg"], "", PROTECTED)
 
 
 @pytest.fixture(params=["links", "no links"])

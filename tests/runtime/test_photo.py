@@ -56,6 +56,16 @@ def test_every_orientation_comes_out_upright(orientation: int, kind: str, option
     assert written.size == (UPRIGHT.shape[1], UPRIGHT.shape[0])
 
 
+@pytest.mark.parametrize("metadata", ["strip", "keep"])
+def test_a_flaw_elsewhere_in_the_exif_keeps_no_photo_from_coming_out_upright(metadata: Any) -> None:
+    # The resolution as text, which Pillow reads and cannot write back.
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x011A, 2, 3, b"72\0\0")
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    found = read_photo(encoded(Image.fromarray(STORED[6]), "PNG", exif=exif), metadata)
+    assert np.array_equal(found.pixels, UPRIGHT)
+    assert reopened(found.encode()).getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
 @pytest.mark.parametrize("orientation", STORED)
 def test_orientation_in_xmp_alone(orientation: int) -> None:
     xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="{orientation}"/></x:xmpmeta>'.encode()

@@ -20,7 +20,7 @@ DEFAULTS = Defaults(
 @pytest.mark.parametrize(
     ("setting", "word"),
     [
-        ({"epsilon": 0}, "epsilon is 0"),
+        ({"epsilon": 0.5}, "epsilon is 0.5"),
         ({"epsilon": -1}, "epsilon is -1"),
         ({"epsilon": 256}, "epsilon is 256"),
         ({"epsilon": math.nan}, "epsilon is nan"),
@@ -51,7 +51,7 @@ def test_numbers_out_of_range(setting: dict[str, Any], word: str) -> None:
         ({"strength": "low"}, (4, 1)),
         ({"strength": "high"}, (12, 3)),
         ({"epsilon": 255}, (255, 63.75)),
-        ({"epsilon": 0.5}, (0.5, 0.125)),
+        ({"epsilon": 1.5}, (1.5, 0.375)),
         ({"epsilon": 4, "step_size": 4}, (4, 4)),
         ({"step_size": 1}, (8, 1)),
     ],
