@@ -35,7 +35,7 @@ def _file_or_download(context: click.Context, option: click.Parameter, value: st
 
 @click.command()
 @click.argument("data", type=FOLDER)
-@click.option("--recipe", default="distilled", show_default=True, help="distilled, gpu, study, or a TOML like theirs.")
+@click.option("--recipe", default="distilled", show_default=True, help="distilled, gpu, again, study, or a TOML file.")
 @click.option(
     "--teacher",
     type=FILE,

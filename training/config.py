@@ -72,6 +72,8 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
     Raises `DataError`, `RecognizerError` or `CheckpointError`.
     """
     recipe = config.recipe
+    if recipe.average and not config.init:
+        raise DataError("this recipe mixes in the weights that it begins with: name a checkpoint with --init")
     if recipe.taught and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
     photos = list_data(config.data, config.train_list, config.test_list)

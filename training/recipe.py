@@ -50,7 +50,9 @@ class Recipe:
     range) limit the random views; `degrade` is the share of views that are blurred or compressed. `morphs` is how many
     morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`),
     half of them through the checkpoint that a run starts from, where it starts from one; an epoch of a taught phase
-    draws as many of either as there are photos, if it can.
+    draws as many of either as there are photos, if it can. `average`, 0 to below 1, is the part of the initial
+    checkpoint's weights in the result: the mean of two of which one descends from the other recognises better than
+    either, and as a surrogate carries further (model soups, Wortsman et al. 2022, arXiv:2203.05482).
     """
 
     phases: tuple[Phase, ...]
@@ -65,6 +67,7 @@ class Recipe:
     attacked: int = 0
     batch: int = 64
     weight_decay: float = 0.05
+    average: float = 0.0
 
     @property
     def taught(self) -> bool:
@@ -77,7 +80,7 @@ class Recipe:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Read a recipe by its name ("distilled", "gpu", "study") or the path of a TOML file of the same form.
+    """Read a recipe by its name ("distilled", "gpu", "again", "study") or the path of a TOML file of the same form.
 
     Raises `RecipeError` for a missing or broken file, an unknown or missing key, and numbers out of range.
     """
@@ -105,6 +108,8 @@ def _mistake(recipe: Recipe) -> str | None:
         return "there is no [[phase]]"
     if recipe.batch < 2:
         return "batch is below 2"
+    if recipe.average >= 1:
+        return f"average is {recipe.average!r}; it must be below 1"
     for phase in recipe.phases:
         if not (isinstance(phase.epochs, int) and phase.epochs > 0):
             return f"epochs is {phase.epochs!r}; it must be a whole number above 0"

@@ -197,6 +197,14 @@ class Trainer:
                 before += phase.epochs
         if self.best:
             self.recognizer.load_state_dict(self.best)
+        if recipe.average and self.config.init:
+            initial, before = load_checkpoint(self.config.init)
+            begun = initial.state_dict()
+            if before.classes != self.description.classes:
+                del begun["identities"]
+            for name, value in self.recognizer.state_dict().items():
+                if name in begun and value.is_floating_point():
+                    value.lerp_(begun[name].to(value), recipe.average)
 
     def _pool(self, phase: Phase, generator: torch.Generator) -> Tensor:
         """Draw the faces of an epoch, in random order."""

@@ -27,6 +27,7 @@ from face_encryption.training import cli
 from face_encryption.training import train as module
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
+from face_encryption.training.data import DataError
 from face_encryption.training.evaluate import accuracy, evaluate
 from face_encryption.training.model import (
     DOWNLOAD,
@@ -243,6 +244,14 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
     description = load_checkpoint(second.out)[1]
     assert (description.input_size, description.training_data) == (112, "LFW")
 
+    # The same run again, a quarter of whose result is what it began with.
+    mixed = replace(second, recipe=replace(larger, average=0.25), out=tmp_path / "m.safetensors")
+    module.train(mixed)
+    weights = [load_file(each.out)["identities"].float() for each in (first, second, mixed)]
+    assert torch.allclose(weights[2], 0.25 * weights[0] + 0.75 * weights[1], atol=2e-4)
+    with pytest.raises(DataError, match="name a checkpoint with --init"):
+        load_data(replace(mixed, init=None))
+
     torch.manual_seed(1)
     imagenet = resnet18().state_dict()
     save_file(imagenet, tmp_path / "imagenet.safetensors")
@@ -328,6 +337,7 @@ def test_of_epochs_that_validation_cannot_tell_apart_the_last_counts() -> None:
 def test_known_recipes_are_read() -> None:
     assert load_recipe("distilled").taught
     assert load_recipe("gpu").taught
+    assert load_recipe("again").average == 0.5
     study = load_recipe("study")
     assert (study.input_size, study.rotation, study.zoom) == (224, 30, 0.1)
     assert [phase.epochs for phase in study.phases] == [25]
@@ -402,7 +412,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"--recipe": "none"}, "none: neither a recipe (distilled, gpu, study) nor a readable file"),
+        ({"--recipe": "none"}, "none: neither a recipe (again, distilled, gpu, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
         ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
