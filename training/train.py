@@ -198,9 +198,9 @@ class Trainer:
         if self.best:
             self.recognizer.load_state_dict(self.best)
         if recipe.average and self.config.init:
-            initial, before = load_checkpoint(self.config.init)
+            initial, described = load_checkpoint(self.config.init)
             begun = initial.state_dict()
-            if before.classes != self.description.classes:
+            if described.classes != self.description.classes:
                 del begun["identities"]
             for name, value in self.recognizer.state_dict().items():
                 if name in begun and value.is_floating_point():

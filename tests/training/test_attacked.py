@@ -74,7 +74,7 @@ def test_an_attack_moves_away_or_towards_within_its_budget(faces: FaceSet, teach
     other = torch.nn.functional.normalize(torch.randn(2, 640, generator=torch.Generator().manual_seed(0)), dim=1)
     assert faces.teacher is not None
     goal = torch.stack([torch.from_numpy(faces.teacher[0]), other[1]])
-    goals = dict(zip(given, goal.split([128, 512], 1), strict=True))
+    goals = dict(zip(given, goal.split_with_sizes([128, 512], 1), strict=True))
     away = torch.tensor([True, False])
     changed = attack(pixels, faces.keypoints, goals, away, torch.Generator().manual_seed(1))
     assert torch.equal(changed, changed.round())
@@ -116,6 +116,6 @@ def test_a_pupil_is_attacked_in_its_own_square(
     alone = load_attacked([faces], 2, teachers, tmp_path, 1)
     with_pupil = load_attacked([faces], 2, teachers, tmp_path, 1, pupil=checkpoint)
     assert [np.array_equal(*pair) for pair in zip(alone.faces, with_pupil.faces, strict=True)] == [True, False]
-    goals = {pupil: seen}
+    goals: dict[Teacher, torch.Tensor] = {pupil: seen}
     changed = attack(pixels, faces.keypoints, goals, torch.tensor([True, True]), torch.Generator().manual_seed(1))
     assert ((pupil.embed(changed, pupil.maps(faces.keypoints)) * seen).sum(1) < 0.6).all()
