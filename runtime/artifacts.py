@@ -222,7 +222,10 @@ class Artifacts:
         exported = self._exported(kind)
         if steps not in exported:
             known = ", ".join(map(str, exported))
-            raise SettingError(f"no attack of {steps} steps in {self.folder}; exported: {known}; choose one by --steps")
+            raise SettingError(
+                f"no attack of {steps} steps in {self.folder}; exported numbers of steps: {known}; "
+                "choose one by --steps"
+            )
         return self._attack(kind, steps)
 
     def _attack(self, kind: AttackKind, steps: int) -> Graph:

@@ -20,6 +20,7 @@ DEFAULTS = Defaults(
 @pytest.mark.parametrize(
     ("setting", "word"),
     [
+        ({"epsilon": 0}, "epsilon is 0"),
         ({"epsilon": 0.5}, "epsilon is 0.5"),
         ({"epsilon": -1}, "epsilon is -1"),
         ({"epsilon": 256}, "epsilon is 256"),

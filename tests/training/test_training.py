@@ -85,12 +85,11 @@ def write_teacher(path: Path, height: int, width: int) -> None:
 
 def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: Path, tmp_path: Path) -> None:
     phases = (Phase(4, 97, 2e-4, identity=1.0), Phase(3, 112, 1e-4, identity=1.0))
-    chosen = config(data, detector, tmp_path, recipe=replace(SMALL, phases=phases, input_size=112))
+    chosen = config(data, detector, tmp_path, recipe=replace(SMALL, phases=phases, input_size=112, batch=8))
     description = module.train(chosen)
     rows = history(chosen.out)
     assert [row["epoch"] for row in rows] == list("1234567")
-    # An epoch is two steps here, and some draw harder views than others.
-    assert min(float(row["loss"]) for row in rows[1:]) < float(rows[0]["loss"])
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert chosen.out.with_suffix(".png").is_file()
     model, loaded = load_checkpoint(chosen.out)
     assert loaded.classes == ["ada", "bob"]
