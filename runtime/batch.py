@@ -43,6 +43,14 @@ class Report:
 Work = Callable[[Path, Target | None], Report]
 
 
+def list_photos(text: str) -> list[Path]:
+    """Find photos as `find_photos` does, and say on stderr what of a folder is not among them."""
+    photos = find_photos(text)
+    if os.path.isdir(text) and (others := left_out(Path(text))):
+        click.echo(f"{text}: left out: {others}", err=True)
+    return photos
+
+
 class Batch:
     """Photos to work on, and what is said of each.
 
@@ -66,9 +74,7 @@ class Batch:
         photos: dict[Path, None] = {}  # a photo that is named twice is worked on once
         for text in inputs:
             try:
-                photos |= dict.fromkeys(find_photos(text))
-                if os.path.isdir(text) and (others := left_out(Path(text))):
-                    click.echo(f"{text}: left out: {others}", err=True)
+                photos |= dict.fromkeys(list_photos(text))
             except PhotoError as error:
                 self._fail(Path(text), error)
         # A shell writes out a pattern's names, results of an earlier run among them.

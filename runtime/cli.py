@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from .batch import NO_MEMORY, Batch, Report
+from .batch import NO_MEMORY, Batch, Report, list_photos
 from .errors import FaceEncryptionError, NoFaceError, PhotoError
-from .files import DETECTED, PROTECTED, Target, choose_targets, find_photos, left_out, read, write
+from .files import DETECTED, PROTECTED, Target, choose_targets, read, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -262,12 +262,9 @@ def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.floa
 
 def _photos(text: str) -> list[Path]:
     try:
-        photos = find_photos(text)
+        return list_photos(text)
     except PhotoError as error:
         raise PhotoError(f"{text}: {error}") from error
-    if os.path.isdir(text) and (others := left_out(Path(text))):
-        click.echo(f"{text}: left out: {others}", err=True)
-    return photos
 
 
 @main.command()
