@@ -223,8 +223,8 @@ class Artifacts:
         if steps not in exported:
             known = ", ".join(map(str, exported))
             raise SettingError(
-                f"no attack of {steps} steps in {self.folder}; exported numbers of steps: {known}; "
-                "choose one by --steps"
+                f"no attack of {steps} steps in {self.folder}; choose by --steps one of the "
+                f"exported numbers of steps: {known}"
             )
         return self._attack(kind, steps)
 
