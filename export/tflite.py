@@ -115,14 +115,15 @@ def add_tflite(builder: GraphBuilder, model: bytes, image: Value) -> list[Value]
     Raises:
         UnsupportedOperatorError: an operator, a fused activation or a data type that the converter does not know.
     """
-    network = _Network(builder, tflite.Model.GetRootAs(model, 0))
+    network = Network(builder, tflite.Model.GetRootAs(model, 0))
     return network.convert(image)
 
 
-class _Network:
+class Network:
     """One conversion: the tensors of the file that exist so far, as constants (file layout) or values (ONNX layout)."""
 
     def __init__(self, builder: GraphBuilder, model: Any) -> None:
+        """Begin with nothing; an operator is added by the method of its name in lower case, behind an underscore."""
         self.builder = builder
         self.model = model
         self.subgraph = model.Subgraphs(0)
@@ -130,6 +131,7 @@ class _Network:
         self.constants: dict[int, Array] = {}
 
     def convert(self, image: Value) -> list[Value]:
+        """Add all operators, as `add_tflite` says."""
         entry = self.subgraph.Inputs(0)
         self.values[entry] = self._transposed(image, entry, NHWC_TO_NCHW)
         for i in range(self.subgraph.OperatorsLength()):

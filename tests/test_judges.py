@@ -1,18 +1,20 @@
-"""The converter of the judges' networks: how it reads TensorFlow.js, and what it says of a wrong package."""
+"""The converters of npm packages' recognisers: TensorFlow.js and Lite as they are read, and a wrong package."""
 
 import json
-import runpy
 from base64 import b64encode
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import judges
+import mobilefacenet
+import npm
 import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
 
-judges = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "judges.py")))
+from face_encryption.export.tflite import Value
 
 
 def test_weights_are_read_as_the_format_says() -> None:
@@ -41,12 +43,34 @@ def test_a_graph_computes_what_it_did(tmp_path: Path) -> None:
     ]
     model = json.dumps({"weightsManifest": [{"weights": weights}], "modelTopology": {"node": nodes}}).encode()
     network = partial(judges.add_tfjs, model=model, data=kernel.tobytes() + bias.tobytes(), output="mean")
-    judges.save(tmp_path / "tiny.onnx", 6, 2, network)
+    npm.save(tmp_path / "tiny.onnx", 6, 2, network)
     x = random.normal(size=(1, 3, 6, 6)).astype(np.float32)
     (found,) = ort.InferenceSession(str(tmp_path / "tiny.onnx")).run(None, {"image": x})
     padded = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)))
     wanted = torch.conv2d(torch.from_numpy(padded), torch.from_numpy(kernel).permute(3, 2, 0, 1), stride=2)
     np.testing.assert_allclose(found, wanted.mean((2, 3)).numpy() + bias, atol=1e-5)
+
+
+def test_a_prelu_that_was_written_out_is_one_again(tmp_path: Path) -> None:
+    """relu(x) + slope * (x - |x|) / 2: in a file, six operators."""
+    slope = np.array([0.25, 0.5, -1], np.float32)
+
+    def network(image: Value) -> Value:
+        it = mobilefacenet.MobileFaceNet(image.graph, SimpleNamespace(Subgraphs=lambda _: None))
+        it.values, it.constants = {0: image}, {1: slope, 2: np.array(0.5)}
+        it.values[3] = it._relu([0], None)
+        it.values[4] = it._abs([0], None)
+        it.values[5] = it._sub([0, 4], None)
+        it.values[6] = it._mul([1, 5], None)
+        it.values[7] = it._mul([6, 2], None)
+        it.values[8] = it._add([3, 7], None)
+        return it._reshape([8], None)
+
+    npm.save(tmp_path / "tiny.onnx", 4, 48, network)
+    x = np.random.default_rng(0).normal(size=(1, 3, 4, 4)).astype(np.float32)
+    (found,) = ort.InferenceSession(str(tmp_path / "tiny.onnx")).run(None, {"image": x})
+    wanted = np.maximum(x, 0) + slope[:, None, None] * (x - np.abs(x)) / 2
+    np.testing.assert_allclose(found, wanted.reshape(1, -1), atol=1e-6)
 
 
 def test_a_wrong_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,4 +79,7 @@ def test_a_wrong_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sys.argv", ["judges.py", package, package, "LFW", "list.txt", "--out", str(out)])
     with pytest.raises(SystemExit, match=r"^Error: .*wrong\.tgz: not .*$"):
         judges.main()
+    monkeypatch.setattr("sys.argv", ["mobilefacenet.py", package, "--out", str(out)])
+    with pytest.raises(SystemExit, match=r"^Error: .*wrong\.tgz: not .*$"):
+        mobilefacenet.main()
     assert not out.exists()

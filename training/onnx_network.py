@@ -23,11 +23,26 @@ SHRUNK = 16
 
 
 def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
-    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or (top, left) != (bottom, right):
-        raise RecognizerError("convolutions with uneven padding are not supported")
     stride, dilation = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
-    return F.conv2d(image, weight, bias, stride, [top, left], dilation, attributes.get("group", 1))
+    padding = attributes.get("pads", [0, 0, 0, 0])[:2]
+    return F.conv2d(image, weight, bias, stride, padding, dilation, attributes.get("group", 1))
+
+
+def _evenly_padded(attributes: Attributes, weight: Tensor) -> tuple[Attributes, Tensor]:
+    """Return a convolution that pads a side as much as the one across, for PyTorch pads no other way.
+
+    Where it pads one side less, as TensorFlow does before a stride of two, zeros that the kernel [O, I, H, W] begins or
+    ends with take up what it now pads more.
+    """
+    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise RecognizerError("convolutions whose padding follows from the picture are not supported")
+    if (top, left) == (bottom, right):
+        return attributes, weight
+    if list(attributes.get("dilations", [1, 1])) != [1, 1]:
+        raise RecognizerError("dilated convolutions with uneven padding are not supported")
+    y, x = max(top, bottom), max(left, right)
+    return attributes | {"pads": [y, x, y, x]}, F.pad(weight, [x - left, x - right, y - top, y - bottom])
 
 
 def _batch_norm(
@@ -82,9 +97,12 @@ class OnnxNetwork(nn.Module):
             if node.op_type == "Constant":
                 self.values[node.output[0]] = _tensor(attributes["value"])
             elif node.op_type in OPS:
-                self.nodes.append(
-                    (OPS[node.op_type], attributes, [name for name in node.input if name], node.output[0])
-                )
+                inputs = [name for name in node.input if name]
+                if node.op_type == "Conv":
+                    kernel = f"{inputs[1]} of {node.output[0]}"
+                    attributes, self.values[kernel] = _evenly_padded(attributes, self.values[inputs[1]])
+                    inputs[1] = kernel
+                self.nodes.append((OPS[node.op_type], attributes, inputs, node.output[0]))
             else:
                 raise RecognizerError(
                     f"{recognizer.path}: {node.op_type} is no op that a gradient can be taken through"

@@ -37,7 +37,7 @@ NUMBERS = {
 
 
 def small_network(path: Path, *, size: int = 64, seed: int = 0, last: str = "Relu") -> Path:
-    """Write a recognizer of the layers that mobile ones have: strides, depthwise convolutions, PReLU, BN, Gemm."""
+    """Write a recognizer of the layers that mobile ones have: strides, uneven padding, depthwise, PReLU, BN, Gemm."""
     random = np.random.default_rng(seed)
     weights = {
         "first": random.normal(0, 0.3, (12, 3, 3, 3)),
@@ -57,7 +57,7 @@ def small_network(path: Path, *, size: int = 64, seed: int = 0, last: str = "Rel
         helper.make_node("Conv", ["image", "first"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
         helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["b"]),
         helper.make_node("PRelu", ["b", "slope"], ["c"]),
-        helper.make_node("Conv", ["c", "deep"], ["d"], strides=[2, 2], pads=[1, 1, 1, 1], group=12),
+        helper.make_node("Conv", ["c", "deep"], ["d"], strides=[2, 2], pads=[0, 0, 1, 1], group=12),
         helper.make_node("Conv", ["d", "deep1"], ["e"], strides=[2, 2], pads=[1, 1, 1, 1], group=12),
         helper.make_node("Conv", ["e", "wide", "bias"], ["f"]),
         helper.make_node(last, ["f"], ["g"]),

@@ -273,7 +273,7 @@ def test_refuses_a_changed_file(tmp_path: Path) -> None:
 
 
 def test_names_an_unknown_operator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(tflite._Network, "_max_pool_2d")
+    monkeypatch.delattr(tflite.Network, "_max_pool_2d")
     with pytest.raises(tflite.UnsupportedOperatorError, match="MAX_POOL_2D"):
         build_detector(FILES["short-range"], "short-range")
 
