@@ -12,6 +12,7 @@ installed is left out with a line (pip install 'face-encryption[bench]').
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,13 @@ from torch import Tensor, nn
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import Surrogate
 from face_encryption.export.pipeline import MODELS
-from face_encryption.runtime.artifacts import Artifacts
+from face_encryption.runtime.artifacts import Artifacts, AttackKind
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.training.model import load_checkpoint
 
 EPSILON, STEP_SIZE = 8, 2
+# Eyes, nose, mouth and ears of a face that looks at the camera, as parts of the square's edge.
+KEYPOINTS = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.57], [0.5, 0.74], [0.2, 0.45], [0.8, 0.45]], np.float32)
 Run = Callable[[], object]
 
 
@@ -63,13 +66,16 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     }
     feed |= {"face": face, "seed": np.array(0)}
     (reference,) = artifacts.recognizer.run(["embedding"], {"face": face[::-1].copy()})
-    for kind, target in (("feature", {"reference": reference}), ("label", {"label": np.array(0)})):
-        for count in steps:
-            attack = artifacts.attack("feature" if kind == "feature" else "label", count)
-            yield (
-                f"attack-{kind}-{count}",
-                lambda attack=attack, target=target: attack.run(["protected"], feed | target),  # type: ignore[misc]
-            )
+    targets: dict[AttackKind, dict[str, Any]] = {"feature": {"reference": reference}, "label": {"label": np.array(0)}}
+    if artifacts.steps("cloak"):
+        seen = {"face": face, "keypoints": KEYPOINTS}
+        (references,) = artifacts.cloak_reference.run(["references"], seen)
+        targets["cloak"] = {"keypoints": KEYPOINTS, "references": references}
+    for kind, target in targets.items():
+        for count in (each for each in steps if each in artifacts.steps(kind)):
+            attack = artifacts.attack(kind, count)
+            given = {name: value for name, value in (feed | target).items() if kind != "cloak" or name != "direction"}
+            yield f"attack-{kind}-{count}", partial(attack.run, ["protected"], given)
 
 
 class Logits(nn.Module):
