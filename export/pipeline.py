@@ -56,7 +56,6 @@ DEFAULTS: dict[Objective, dict[str, Any]] = {
     LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN | {"momentum": 1},
     FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN | {"momentum": 1, "diversity": 1, "intermediate": WEIGHT},
 }
-CLOAK_DEFAULTS = BUDGET | {"effort": THOROUGH, "momentum": 1, "diversity": 1, "perceptual": 1, "intermediate": WEIGHT}
 
 
 def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> Path:
@@ -168,7 +167,7 @@ def export_artifacts(
             sources += [other_source(recognizer, surrogates[name]) for name, recognizer in others.items()]
             gradients = [gradient_graph(each, FEATURE) for each in (surrogate, *surrogates.values())]
             named = {"surrogates": json.dumps(["ours", *others])}
-            extra = {"defaults": json.dumps(CLOAK_DEFAULTS), **named}
+            extra = {"defaults": json.dumps(DEFAULTS[FEATURE]), **named}
             report("cloak-reference.onnx")
             save("cloak-reference.onnx", "cloak-reference", cloak_reference_graph(gradients, sources), named)
             report("attack-cloak-step.onnx")

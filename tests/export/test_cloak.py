@@ -205,6 +205,7 @@ def test_protect_uses_the_cloak_that_was_exported(
     assert {check.graph for check in checks} > {"attack-cloak-2.onnx", "attack-cloak-step.onnx", "cloak-reference.onnx"}
     protector = Protector(tmp_path / "artifacts")
     assert protector.artifacts.steps("cloak") == [2]
+    assert protector.artifacts.defaults("cloak") == protector.artifacts.defaults("feature")
     assert protector.artifacts.attack("cloak", 2).text("surrogates") == '["ours", "one", "two"]'
     png = io.BytesIO()
     Image.fromarray(astronaut).save(png, "PNG")
