@@ -60,13 +60,17 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     options.add_session_config_entry("session.force_spinning_stop", "1")
     forward = ort.InferenceSession(str(folder / "recognizer.onnx"), options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
-    numbers = {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
+    numbers = {"epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
     feed: dict[str, Any] = {
         name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0, "intermediate": 0}).items()
     }
     feed |= {"face": face, "seed": np.array(0)}
     (reference,) = artifacts.recognizer.run(["embedding"], {"face": face[::-1].copy()})
-    targets: dict[AttackKind, dict[str, Any]] = {"feature": {"reference": reference}, "label": {"label": np.array(0)}}
+    away = {"direction": np.array(-1, np.float32)}
+    targets: dict[AttackKind, dict[str, Any]] = {
+        "feature": away | {"reference": reference},
+        "label": away | {"label": np.array(0)},
+    }
     if artifacts.steps("cloak"):
         seen = {"face": face, "keypoints": KEYPOINTS}
         (references,) = artifacts.cloak_reference.run(["references"], seen)
@@ -74,8 +78,7 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     for kind, target in targets.items():
         for count in (each for each in steps if each in artifacts.steps(kind)):
             attack = artifacts.attack(kind, count)
-            given = {name: value for name, value in (feed | target).items() if kind != "cloak" or name != "direction"}
-            yield f"attack-{kind}-{count}", partial(attack.run, ["protected"], given)
+            yield f"attack-{kind}-{count}", partial(attack.run, ["protected"], feed | target)
 
 
 class Logits(nn.Module):

@@ -150,8 +150,7 @@ class Validator:
                         self._add(name, f"gradient, 1 - cosine {where}", 1 - cosine, INTEGER_COSINE)
                     self._add(name, f"loss, difference {where}", _difference(loss, expected), INTEGER_LOSS)
                     continue
-                differing = np.abs(got - perturbation.permute(1, 2, 0).numpy()) > 1e-3
-                self._stepped(name, where, differing, velocity.permute(1, 2, 0).numpy())
+                self._stepped(name, where, got, perturbation.permute(1, 2, 0), velocity.permute(1, 2, 0))
                 self._add(name, f"loss, difference {where}", _difference(loss, expected), 1e-3)
 
     def attack(self, name: str, objective: Objective, steps: int) -> None:
@@ -220,8 +219,7 @@ class Validator:
                     perturbation, velocity, _, expected = (each.contiguous() for each in module(*feed.values()))
                 where = f"({side} px, diversity {float(direction < 0):.0f}, step {iteration + 1})"
                 self._bounds(name, face.numpy(), protected, where)
-                differing = np.abs(got - perturbation.numpy()) > 1e-3
-                self._stepped(name, where, differing, velocity.numpy())
+                self._stepped(name, where, got, perturbation, velocity)
                 self._add(name, f"loss, difference {where}", _difference(loss, expected), 1e-3)
 
     def cloak(self, name: str, sources: Sequence[Source], steps: int) -> None:
@@ -293,10 +291,11 @@ class Validator:
         change = np.abs(protected.astype(int) - face.astype(int)).max()
         self._add(name, f"largest change in levels {where}", change, EPSILON)
 
-    def _stepped(self, name: str, where: str, differing: Array, velocity: Array) -> None:
+    def _stepped(self, name: str, where: str, got: Array, expected: Tensor, velocity: Tensor) -> None:
         """Count pixels that stepped otherwise; where the velocity is next to nothing its sign is of rounding."""
-        relevant = np.abs(velocity) > NEGLIGIBLE * np.abs(velocity).max()
-        self._add(name, f"share of pixels stepped otherwise {where}", differing[relevant].mean(), 1e-3)
+        relevant = velocity.abs() > NEGLIGIBLE * velocity.abs().max()
+        differing = np.abs(got - expected.numpy())[relevant.numpy()] > 1e-3
+        self._add(name, f"share of pixels stepped otherwise {where}", differing.mean(), 1e-3)
 
     def _add(self, graph: str, what: str, measured: Any, limit: float) -> None:
         self.checks.append(Check(graph, what, float(measured), limit))

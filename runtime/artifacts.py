@@ -223,7 +223,7 @@ class Artifacts:
         if steps not in exported:
             known = ", ".join(map(str, exported))
             raise SettingError(
-                f"no attack of {steps} steps in {self.folder}; choose by --steps one of the "
+                f"no attack of {steps} steps in {self.folder}, --steps chooses others; "
                 f"exported numbers of steps: {known}"
             )
         return self._attack(kind, steps)
