@@ -61,19 +61,22 @@ class AlignedRecognizer:
         mean: float | list[float] = 0.0,
         std: float = 1.0,
         template: list[list[float]] | None = None,
+        weight: float = 1.0,
     ) -> None:
         """Load the model, which takes (pixel - mean) / std of pixels in 0..255; `channels` is "RGB" or "BGR".
 
         `mean` is one number or one a channel, in the model's order; `template` says where in its N x N pixels it wants
-        eyes, nose and mouth. What is not given is what SFace takes. Raises `RecognizerError` for a model that cannot be
-        loaded or takes another input.
+        eyes, nose and mouth. What is not given is what SFace takes. `weight`, above 0, is how much it counts beside
+        other teachers. Raises `RecognizerError` for a model that cannot be loaded or takes another input.
         """
         if channels not in ("RGB", "BGR") or not isinstance(std, int | float) or std == 0:
             raise RecognizerError(f"{path}: channels {channels!r} and std {std}; they are RGB or BGR, and not 0")
+        if not isinstance(weight, int | float) or weight <= 0:
+            raise RecognizerError(f"{path}: weight {weight!r}; it is a number above 0")
         means = mean if isinstance(mean, list) else [mean]
         if len(means) not in (1, 3) or not all(isinstance(value, int | float) for value in means):
             raise RecognizerError(f"{path}: mean {mean!r}; it is one number, or three")
-        self.path, self.channels, self.mean, self.std = path, channels, mean, std
+        self.path, self.channels, self.mean, self.std, self.weight = path, channels, mean, std, weight
         if not path.is_file():
             raise RecognizerError(f"{path}: no such recogniser")
         try:
@@ -95,7 +98,7 @@ class AlignedRecognizer:
         if self.template.shape != TEMPLATE.shape:
             raise RecognizerError(f"{path}: the template is four points: two eyes, nose, mouth")
         self.digest = hashlib.sha256(
-            f"{channels} {mean} {std} {template or ''}".encode() + path.read_bytes()
+            f"{channels} {mean} {std} {template or ''} {weight}".encode() + path.read_bytes()
         ).hexdigest()
 
     def embed(self, image: npt.NDArray[np.uint8], keypoints: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -120,6 +123,7 @@ def read_recognizers(path: Path) -> dict[str, AlignedRecognizer]:
         mean = 127.5            # or one a channel; the model takes (pixel - mean) / std
         std = 128.0
         template = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [56.1, 92.3]]     # eyes, nose, mouth in its pixels
+        weight = 1.0            # as a teacher, beside others
 
     Raises `RecognizerError`.
     """

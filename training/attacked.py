@@ -55,24 +55,27 @@ def load_attacked(
     seed: int,
     *,
     pupil: Path | None = None,
+    share: float = 0.0,
     bf16: bool = False,
     device: torch.device = CPU,
 ) -> FaceSet:
     """Attack and cache `count` faces of the sets, each of which the teachers have seen, without names.
 
-    Half of them are attacked through the recognizer of a checkpoint, the `pupil`, where there is one. Raises
+    A `share` of them, in [0, 1], is attacked through the recognizer of a checkpoint, the `pupil`. Raises
     `RecognizerError` for a teacher without a gradient, `CheckpointError`.
     """
-    facts = ["attacked", count, seed, bf16, [faces.key for faces in sets], *([digest(pupil)] if pupil else [])]
+    facts = ["attacked", count, seed, bf16, [faces.key for faces in sets], *([digest(pupil), share] if pupil else [])]
     folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
         teachers = [Teacher(each, bf16, device) for each in recognizers]
         learning = Pupil(pupil, sets[0].faces.shape[1], bf16, device) if pupil else None
-        write_cache(folder, _make(sets, count, teachers, learning, seed))
+        write_cache(folder, _make(sets, count, teachers, learning, share, seed))
     return read_cache(folder)
 
 
-def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], pupil: Pupil | None, seed: int) -> FaceSet:
+def _make(
+    sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], pupil: Pupil | None, share: float, seed: int
+) -> FaceSet:
     random, device = np.random.default_rng(seed), teachers[0].device
     size = batch_size(device)
     cuts = [each for faces in sets for each in faces.faces]
@@ -94,7 +97,7 @@ def _make(sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], pupi
         goals = dict(zip(teachers, goal.split_with_sizes(dimensions, 1), strict=True))
         if chosen < len(teachers):
             goals = {teachers[chosen]: goals[teachers[chosen]]}
-        if pupil and number % 2:
+        if pupil and int((number + 1) * share) > int(number * share):
             with torch.no_grad():
                 own = pupil.embed(faces, pupil.maps(points))
             goals = {pupil: torch.where(away[:, None], own, own.roll(1, 0))}

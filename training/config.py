@@ -72,8 +72,8 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
     Raises `DataError`, `RecognizerError` or `CheckpointError`.
     """
     recipe = config.recipe
-    if recipe.average and not config.init:
-        raise DataError("this recipe mixes in the weights that it begins with: name a checkpoint with --init")
+    if (recipe.average or recipe.self_attacked) and not config.init:
+        raise DataError("this recipe makes use of the checkpoint that it begins with: name one with --init")
     if recipe.taught and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
     photos = list_data(config.data, config.train_list, config.test_list)
@@ -108,6 +108,8 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
     if recipe.taught and recipe.morphs:
         morphs = load_morphs(seen, recipe.morphs, *given, bf16=config.bf16, device=device)
     if recipe.taught and recipe.attacked:
-        sets = [*seen, *([morphs] if morphs else [])]
-        attacked = load_attacked(sets, recipe.attacked, *given, pupil=config.init, bf16=config.bf16, device=device)
+        sets, pupil = [*seen, *([morphs] if morphs else [])], config.init if recipe.self_attacked else None
+        attacked = load_attacked(
+            sets, recipe.attacked, *given, pupil=pupil, share=recipe.self_attacked, bf16=config.bf16, device=device
+        )
     return Data(learned, load(validation), load(photos.test), others, morphs, attacked, load(strangers))

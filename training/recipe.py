@@ -48,11 +48,12 @@ class Recipe:
     `input_size` (pixels) and `crop_margin` (parts of the longer box edge, on each side) are what the finished
     recognizer takes. `rotation` (degrees), `zoom`, `shift` (parts of the square's edge) and `light` (parts of the full
     range) limit the random views; `degrade` is the share of views that are blurred or compressed. `morphs` is how many
-    morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`),
-    half of them through the checkpoint that a run starts from, where it starts from one; an epoch of a taught phase
-    draws as many of either as there are photos, if it can. `average`, 0 to below 1, is the part of the initial
-    checkpoint's weights in the result: the mean of two of which one descends from the other recognises better than
-    either, and as a surrogate carries further (model soups, Wortsman et al. 2022, arXiv:2203.05482).
+    morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`);
+    an epoch of a taught phase draws as many of either as there are photos, if it can. `self_attacked`, 0 to 1, is the
+    share of the attacked ones that are attacked through the checkpoint that a run starts from instead of the teachers.
+    `average`, 0 to below 1, is the part of that checkpoint's weights in the result: the mean of two of which one
+    descends from the other recognises better than either, and as a surrogate carries further (model soups, Wortsman et
+    al. 2022, arXiv:2203.05482).
     """
 
     phases: tuple[Phase, ...]
@@ -65,6 +66,7 @@ class Recipe:
     degrade: float = 0.0
     morphs: int = 0
     attacked: int = 0
+    self_attacked: float = 0.0
     batch: int = 64
     weight_decay: float = 0.05
     average: float = 0.0
@@ -110,6 +112,8 @@ def _mistake(recipe: Recipe) -> str | None:
         return "batch is below 2"
     if recipe.average >= 1:
         return f"average is {recipe.average!r}; it must be below 1"
+    if recipe.self_attacked > 1:
+        return f"self_attacked is {recipe.self_attacked!r}; it must be at most 1"
     for phase in recipe.phases:
         if not (isinstance(phase.epochs, int) and phase.epochs > 0):
             return f"epochs is {phase.epochs!r}; it must be a whole number above 0"

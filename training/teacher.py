@@ -27,6 +27,7 @@ class Teacher:
         self.network: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]] = OnnxNetwork(recognizer, device)
         self.device = device
         self.size, self.template, self.bf16 = recognizer.size, recognizer.template, bf16
+        self.weight = recognizer.weight
         with torch.no_grad():
             self.dimensions = self.network(torch.zeros(1, 3, self.size, self.size, device=device))[0].shape[1]
 
@@ -71,11 +72,11 @@ def describe(
 ) -> npt.NDArray[np.float32]:
     """Return what all teachers together see in cuts u8 [M, C, C, 3] with keypoints f32 [M, 6, 2].
 
-    Returns f32 [M, sum of D] of unit norm; the similarity of two rows is the mean of the teachers' similarities. With
-    `mirrored` each sees the mirror image too, and the mean of both counts.
+    Returns f32 [M, sum of D] of unit norm; the similarity of two rows is the mean of the teachers' similarities, by
+    their weights. With `mirrored` each sees the mirror image too, and the mean of both counts.
     """
     device = teachers[0].device
-    size = batch_size(device)
+    size, total = batch_size(device), sum(teacher.weight for teacher in teachers)
     batches = [slice(start, start + size) for start in range(0, len(cuts), size)]
     described = []
     for batch in track(batches, f"showing {len(cuts)} faces to the teachers"):
@@ -86,6 +87,6 @@ def describe(
             if mirrored:
                 view = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device).expand(len(maps), 4)
                 embedding = F.normalize(embedding + teacher.embed(pixels, maps, view))
-            seen.append(embedding)
-        described.append((torch.cat(seen, 1) / len(seen) ** 0.5).cpu())
+            seen.append(embedding * (teacher.weight / total) ** 0.5)
+        described.append(torch.cat(seen, 1).cpu())
     return torch.cat(described).numpy()

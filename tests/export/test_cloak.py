@@ -236,6 +236,7 @@ def test_protect_uses_the_cloak_that_was_exported(
         ("std = [58.4, 57.1, 57.4]", "std"),
         ('mean = "127.5"', "mean"),
         ("mean = [1, 2]", "mean"),
+        ("weight = 0", "weight"),
         ("template = [[20, 20], [52]]", "template"),
     ],
 )

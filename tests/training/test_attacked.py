@@ -68,6 +68,14 @@ def test_teachers_see_the_same_here_and_in_onnxruntime(
     assert ((got * want).sum(1) > 0.99).all()
 
 
+def test_a_teacher_of_more_weight_counts_for_more(faces: FaceSet, teachers: list[AlignedRecognizer]) -> None:
+    given = [Teacher(recognizer, bf16=False) for recognizer in teachers]
+    given[1].weight = 3.0
+    got = describe(given, faces.faces, faces.keypoints)
+    assert np.allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
+    assert np.allclose((got[:, 128:] ** 2).sum(1), 0.75, atol=1e-5)
+
+
 def test_an_attack_moves_away_or_towards_within_its_budget(faces: FaceSet, teachers: list[AlignedRecognizer]) -> None:
     given = [Teacher(recognizer, bf16=False) for recognizer in teachers]
     pixels = torch.from_numpy(faces.faces).permute(0, 3, 1, 2).float()
@@ -114,7 +122,7 @@ def test_a_pupil_is_attacked_in_its_own_square(
     assert torch.allclose(seen, outputs(model, faces, description)[0], atol=1e-3)
     monkeypatch.setattr(module, "batch_size", lambda device: 1)  # every other batch is attacked through the pupil
     alone = load_attacked([faces], 2, teachers, tmp_path, 1)
-    with_pupil = load_attacked([faces], 2, teachers, tmp_path, 1, pupil=checkpoint)
+    with_pupil = load_attacked([faces], 2, teachers, tmp_path, 1, pupil=checkpoint, share=0.5)
     assert [np.array_equal(*pair) for pair in zip(alone.faces, with_pupil.faces, strict=True)] == [True, False]
     goals: dict[Teacher, torch.Tensor] = {pupil: seen}
     changed = attack(pixels, faces.keypoints, goals, torch.tensor([True, True]), torch.Generator().manual_seed(1))

@@ -356,6 +356,7 @@ def test_known_recipes_are_read() -> None:
         (("identity = 1.0", "identity = 1.0\nmargin = 1.0"), "margin is 1.0; it must be below 1"),
         (("identity = 1.0", "identity = 1.0\nmargin = -0.1"), "margin is -0.1"),
         (("identity = 1.0", "cosine = 1.0\nmargin = 0.3"), "margin belongs to the identity loss"),
+        (("batch = 8", "batch = 8\nself_attacked = 1.5"), "self_attacked is 1.5; it must be at most 1"),
     ],
 )
 def test_bad_recipes(change: tuple[str, str], message: str, tmp_path: Path) -> None:
@@ -413,6 +414,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
     [
         ({"--recipe": "none"}, "none: neither a recipe (again, distilled, gpu, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
+        ({"--recipe": "again", "--teacher": "other-size.onnx"}, "it begins with: name one with --init"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
         ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
         ({"--teacher": "pairs.txt"}, "not an ONNX model"),
