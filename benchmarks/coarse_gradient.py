@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from face_encryption.export.attack import Attack
 from face_encryption.export.calibration import WEIGHT
 from face_encryption.export.graphs import FEATURE, FaceRecognizer, Surrogate, fold
-from face_encryption.export.pipeline import DEFAULTS, EFFORT, MODELS
+from face_encryption.export.pipeline import DEFAULTS, MODELS
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import DataError, Photo, read_pairs
 from face_encryption.training.faces import main_face, open_detector, read_photo
@@ -30,7 +30,8 @@ from face_encryption.training.model import load_checkpoint
 
 BITS = [(None, None), (8, 8), (None, 8), (None, 6), (None, 5), (None, 4), (None, 3), (None, 2), (6, 6), (5, 5), (4, 4)]
 CLIPPED = 1e-4
-EPSILON = 8
+EPSILON, STEP_SIZE = 8, 4
+STEPS = (4, 8)
 NAMES = ("forward", "backward")
 
 
@@ -122,19 +123,18 @@ def main() -> None:
     others = (own @ gallery.T)[~torch.eye(len(people), dtype=torch.bool)]
     threshold = float(np.quantile(others.numpy(), 0.99))
 
-    efforts = [EFFORT[name] for name in ("fast", "normal")]
     style = [
         torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual", "intermediate")
     ]
-    heads = [name for effort in efforts for name in (f"protected, K = {effort['steps']}", "similarity")]
+    heads = [name for steps in STEPS for name in (f"protected, K = {steps}", "similarity")]
     print("| " + " | ".join([*NAMES, *heads, "signs as in float"]) + " |")
     print("| " + " | ".join(["---"] * (len(heads) + 3)) + " |")
     for choice in BITS:
         bits.update(zip(NAMES, choice, strict=True))
         row = [str(each or "float") for each in choice]
-        for effort in efforts:
-            attack = Attack(surrogate.gradient(FEATURE), surrogate.size, effort["steps"])
-            scalars = [torch.tensor(float(each)) for each in (-1, EPSILON, effort["step_size"])]
+        for steps in STEPS:
+            attack = Attack(surrogate.gradient(FEATURE), surrogate.size, steps)
+            scalars = [torch.tensor(float(each)) for each in (-1, EPSILON, STEP_SIZE)]
             similarities = []
             for (face, _), reference, other in zip(people, own, gallery, strict=True):
                 with torch.no_grad():

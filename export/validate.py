@@ -265,7 +265,9 @@ class Validator:
         for side, direction in zip(SIDES, (1.0, -1.0), strict=True):
             face = torch.from_numpy(picture(side))
             with torch.no_grad():
-                label = recognizer(face)[1].argmax() if direction < 0 else torch.tensor(0)
+                # A label far from the face would be reached halfway, where its probability is one of rounding.
+                nearest = recognizer(face)[1].topk(2).indices
+                label = nearest[0] if direction < 0 else nearest[1]
                 # Not the face's own: beside it the gradient is a difference of nearly equal numbers, whose sign says
                 # nothing of the graph.
                 embedding = recognizer(face.flip(0))[0]
