@@ -44,17 +44,18 @@ WEIGHTS, RANGES = "weights.bin", "ranges.json"
 OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)
 MODELS = Path(str(files("face_encryption.models")))
 # A label is reached in a few steps, and more do not bring it nearer.
-STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 20)}
+STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 13, 26)}
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon, an effort steps of a
 # size that suits an epsilon of 8. Momentum is the shortest way to a label; with views (diversity) and the intermediate
 # map it is what carries over best to recognizers of strangers.
 BUDGET = {"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
-EFFORT = {"fast": {"steps": 4, "step_size": 4}, "normal": {"steps": 8, "step_size": 4}}
-THOROUGH = EFFORT | {"thorough": {"steps": 20, "step_size": 2}}
+FAST = {"fast": {"steps": 4, "step_size": 4}}
+LABEL_EFFORT = FAST | {"normal": {"steps": 8, "step_size": 4}, "thorough": {"steps": 8, "step_size": 2}}
+FEATURE_EFFORT = FAST | {"normal": {"steps": 13, "step_size": 4}, "thorough": {"steps": 26, "step_size": 3}}
 PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0, "intermediate": 0}
 DEFAULTS: dict[Objective, dict[str, Any]] = {
-    LABEL: BUDGET | {"effort": EFFORT | {"thorough": {"steps": 8, "step_size": 2}}} | PLAIN | {"momentum": 1},
-    FEATURE: BUDGET | {"effort": THOROUGH} | PLAIN | {"momentum": 1, "diversity": 1, "intermediate": WEIGHT},
+    LABEL: BUDGET | {"effort": LABEL_EFFORT} | PLAIN | {"momentum": 1},
+    FEATURE: BUDGET | {"effort": FEATURE_EFFORT} | PLAIN | {"momentum": 1, "diversity": 1, "intermediate": WEIGHT},
 }
 
 

@@ -18,7 +18,7 @@ from face_encryption.training.model import Description, Recognizer, load_checkpo
 
 STEPS = (1, 2, 3, 4, 8)
 ATTACKS = [f"attack-{kind}-{count}.onnx" for kind in ("label", "feature") for count in (*STEPS, "step")]
-ATTACKS.append("attack-feature-20.onnx")
+ATTACKS += ["attack-feature-13.onnx", "attack-feature-26.onnx"]
 
 
 def metadata(path: Path) -> dict[str, str]:
