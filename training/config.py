@@ -73,7 +73,7 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
     """
     recipe = config.recipe
     if (recipe.average or recipe.self_attacked) and not config.init:
-        raise DataError("this recipe makes use of the checkpoint that it begins with: name one with --init")
+        raise DataError("this recipe makes use of the weights that it begins with: name a checkpoint with --init")
     if recipe.taught and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
     photos = list_data(config.data, config.train_list, config.test_list)

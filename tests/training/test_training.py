@@ -414,7 +414,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
     [
         ({"--recipe": "none"}, "none: neither a recipe (again, distilled, gpu, study) nor a readable file"),
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
-        ({"--recipe": "again", "--teacher": "other-size.onnx"}, "it begins with: name one with --init"),
+        ({"--recipe": "again", "--teacher": "other-size.onnx"}, "it begins with: name a checkpoint with --init"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
         ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
         ({"--teacher": "pairs.txt"}, "not an ONNX model"),
