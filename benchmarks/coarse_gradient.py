@@ -20,7 +20,6 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
-from face_encryption.export.calibration import WEIGHT
 from face_encryption.export.graphs import FEATURE, FaceRecognizer, Surrogate, fold
 from face_encryption.export.pipeline import DEFAULTS, MODELS
 from face_encryption.runtime.faces import cut_square
@@ -96,8 +95,7 @@ def agreement(surrogate: Surrogate, exact: Surrogate, face: Tensor, reference: T
     """Return the share of signs of the image's gradient that are the float gradient's, for a face with some noise."""
     noise = torch.randint(-8, 9, face.shape, generator=torch.Generator().manual_seed(0))
     image = exact.image((face + noise).clamp(0, 255).to(torch.uint8))
-    others = exact.image(face), torch.tensor(WEIGHT)
-    signs = [each.gradient(FEATURE)(image, reference, *others)[0].sign() for each in (surrogate, exact)]
+    signs = [each.gradient(FEATURE)(image, reference)[0].sign() for each in (surrogate, exact)]
     return float((signs[0] == signs[1]).float().mean())
 
 
@@ -123,22 +121,20 @@ def main() -> None:
     others = (own @ gallery.T)[~torch.eye(len(people), dtype=torch.bool)]
     threshold = float(np.quantile(others.numpy(), 0.99))
 
-    style = [
-        torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual", "intermediate")
-    ]
+    style = [torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual")]
     heads = [name for steps in STEPS for name in (f"protected, K = {steps}", "similarity")]
     print("| " + " | ".join([*NAMES, *heads, "signs as in float"]) + " |")
     print("| " + " | ".join(["---"] * (len(heads) + 3)) + " |")
     for choice in BITS:
         bits.update(zip(NAMES, choice, strict=True))
         row = [str(each or "float") for each in choice]
+        attack = Attack(surrogate.gradient(FEATURE), surrogate.size)
         for steps in STEPS:
-            attack = Attack(surrogate.gradient(FEATURE), surrogate.size, steps)
             scalars = [torch.tensor(float(each)) for each in (-1, EPSILON, STEP_SIZE)]
             similarities = []
             for (face, _), reference, other in zip(people, own, gallery, strict=True):
                 with torch.no_grad():
-                    protected = attack(face, reference, *scalars, *style, torch.tensor(0))[0]
+                    protected = attack.repeated(steps, face, reference, *scalars, *style, torch.tensor(0))[0]
                     similarities.append(float(judge(protected)[0] @ other))
             row += [f"{np.mean(np.array(similarities) < threshold):.1%}", f"{np.mean(similarities):.3f}"]
         same = [agreement(surrogate, exact, pair[0], reference) for pair, reference in zip(people, own, strict=True)]

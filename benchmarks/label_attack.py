@@ -79,10 +79,10 @@ class Bench:
             "momentum": np.array(momentum, np.float32),
             "diversity": np.array(0, np.float32),
             "perceptual": np.array(0, np.float32),
-            "intermediate": np.array(0, np.float32),
             "seed": np.array(0),
+            "steps": np.array(steps),
         }
-        (protected,) = self.artifacts.attack("label", steps).run(["protected"], feed)
+        (protected,) = self.artifacts.attack("label").run(["protected"], feed)
         image = probe.image.copy()
         paste_square(image, protected, corner)
         return Probe(image, probe.box, probe.label)

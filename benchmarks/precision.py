@@ -1,7 +1,7 @@
 """What stored weights of fewer bits cost: size, accuracy, protection and time of several folders of artifacts.
 
-    face-encryption export --steps 4 10 --precision fp32 --out fp32
-    face-encryption export --steps 4 10 --precision int8 --out int8
+    face-encryption export --precision fp32 --out fp32
+    face-encryption export --precision int8 --out int8
     python benchmarks/precision.py DATA TEST_LIST PAIRS fp32 int8 [--steps 4 10] [--sample 60]
 
 DATA is a folder per identity, TEST_LIST names test photos below it, PAIRS has lines of "probe gallery", two photos of a
@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from face_encryption.export.calibration import WEIGHT
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import Photo, read_list, read_pairs
@@ -76,17 +75,9 @@ def times(protectors: list[Protector], steps: int, repeats: int) -> list[float]:
     """Return the median over the repeats of each cloak's time, as a part of the first one's in the same turn."""
     face = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
     feed = {"face": face, "reference": np.full(512, 512**-0.5, np.float32), "seed": np.array(0)}
-    scalars = {
-        "direction": -1,
-        "epsilon": 8,
-        "step_size": 4,
-        "momentum": 0,
-        "diversity": 0,
-        "perceptual": 0,
-        "intermediate": WEIGHT,
-    }
-    feed |= {name: np.array(value, np.float32) for name, value in scalars.items()}
-    graphs = [protector.artifacts.attack("feature", steps) for protector in protectors]
+    scalars = {"direction": -1, "epsilon": 8, "step_size": 4, "momentum": 0, "diversity": 0, "perceptual": 0}
+    feed |= {name: np.array(value, np.float32) for name, value in scalars.items()} | {"steps": np.array(steps)}
+    graphs = [protector.artifacts.attack("feature") for protector in protectors]
     turns: list[list[float]] = []
     for _ in range(repeats + 1):
         turn = []

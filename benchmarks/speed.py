@@ -61,9 +61,7 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     forward = ort.InferenceSession(str(folder / "recognizer.onnx"), options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
     numbers = {"epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
-    feed: dict[str, Any] = {
-        name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0, "intermediate": 0}).items()
-    }
+    feed: dict[str, Any] = {name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0}).items()}
     feed |= {"face": face, "seed": np.array(0)}
     (reference,) = artifacts.recognizer.run(["embedding"], {"face": face[::-1].copy()})
     away = {"direction": np.array(-1, np.float32)}
@@ -71,14 +69,14 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
         "feature": away | {"reference": reference},
         "label": away | {"label": np.array(0)},
     }
-    if artifacts.steps("cloak"):
+    if artifacts.has("cloak"):
         seen = {"face": face, "keypoints": KEYPOINTS}
         (references,) = artifacts.cloak_reference.run(["references"], seen)
         targets["cloak"] = {"keypoints": KEYPOINTS, "references": references}
     for kind, target in targets.items():
-        for count in (each for each in steps if each in artifacts.steps(kind)):
-            attack = artifacts.attack(kind, count)
-            yield f"attack-{kind}-{count}", partial(attack.run, ["protected"], feed | target)
+        for count in steps:
+            given = feed | target | {"steps": np.array(count)}
+            yield f"attack-{kind}-{count}", partial(artifacts.attack(kind).run, ["protected"], given)
 
 
 class Logits(nn.Module):
@@ -162,12 +160,11 @@ def detectors(folder: Path, image: NDArray[np.uint8]) -> Iterator[tuple[str, Run
     yield "MediaPipe's", lambda: theirs.detect(photo)
 
 
-def loading(folder: Path, steps: list[int]) -> Iterator[tuple[str, Run]]:
+def loading(folder: Path) -> Iterator[tuple[str, Run]]:
     """Yield what it takes to load graphs."""
     yield "load detector", lambda: Artifacts(folder, 1).detector.load()
     yield "load recognizer", lambda: Artifacts(folder, 1).recognizer.load()
-    for count in steps:
-        yield f"load attack-feature-{count}", lambda count=count: Artifacts(folder, 1).attack("feature", count).load()  # type: ignore[misc]
+    yield "load attack-feature", lambda: Artifacts(folder, 1).attack("feature").load()
 
 
 def main() -> None:
@@ -179,12 +176,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    artifacts = Artifacts(options.artifacts)
-    wanted, exported = options.steps or [1, 4, 10], artifacts.steps("feature")
-    steps = [count for count in wanted if count in exported]
-    for count in wanted:
-        if count not in exported:
-            print(f"{count} steps are left out: not exported")
+    artifacts, steps = Artifacts(options.artifacts), options.steps or [1, 4, 10]
 
     photo = np.asarray(data.astronaut())
     cut, _ = cut_square(photo, detect(artifacts.detector, photo)[0].box, 0.1)
@@ -192,7 +184,7 @@ def main() -> None:
     tables = [(threads, dict(graphs(options.artifacts, face, steps, threads))) for threads in (1, 2)]
     tables[0][1].update(libraries(face, steps))
     tables[0][1].update(detectors(options.artifacts, photo))
-    tables[0][1].update(loading(options.artifacts, steps))
+    tables[0][1].update(loading(options.artifacts))
     lines = []
     for threads, runs in tables:
         times = measure(runs, options.repeats)

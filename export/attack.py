@@ -4,11 +4,9 @@ Madry et al. 2018 (arXiv:1706.06083), on the pixels of the photo: each step resa
 recognizer's grid, takes the gradient there, carries it back through the same resampling, and moves every pixel by the
 step size along its sign. epsilon and step size are in pixel levels (8 means 8/255).
 
-Three additions make what one recognizer teaches count for others: momentum, which sums the gradients of all steps (Dong
-et al. 2018, MI-FGSM, arXiv:1710.06081), diversity, which shows each step another view of the face (Xie et al. 2019,
-DI-FGSM, arXiv:1803.06978), and an intermediate map, which is moved away from what it was, since recognizers have more
-in common there than in their embeddings (Ganeshan et al. 2019, FDA, arXiv:1909.04385; Huang et al. 2019, ILA,
-arXiv:1907.10823). With all at 0 it is plain PGD.
+Two additions make what one recognizer teaches count for others: momentum, which sums the gradients of all steps (Dong
+et al. 2018, MI-FGSM, arXiv:1710.06081), and diversity, which shows each step another view of the face (Xie et al. 2019,
+DI-FGSM, arXiv:1803.06978). With both at 0 it is plain PGD.
 """
 
 from collections.abc import Callable
@@ -33,7 +31,8 @@ ZOOM, SHIFT = 0.12, 0.06
 # A step draws these from the seed: zoom, two shifts, and whether to mirror.
 DRAWS = 4
 
-Gradient = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+# Of a loss by an image f32 [1, 3, size, size] in levels: `gradient(image, target) -> (gradient, loss)`.
+Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def resampling_matrix(side: int, size: int, zoom: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
@@ -170,33 +169,22 @@ class Move:
 
     `direction` is +1 to move towards the target and -1 to move away from it; `step_size` is in pixel levels;
     `momentum` is what remains of the earlier steps' gradients, 0 for nothing and 1 for all; `diversity` is how much the
-    views differ, 0 for not at all; `intermediate` is the weight of the intermediate map's distance to the unchanged
-    face's, which every step enlarges, beside the loss.
+    views differ, 0 for not at all.
     """
 
     direction: Tensor
     step_size: Tensor
     momentum: Tensor
     diversity: Tensor
-    intermediate: Tensor
-
-    @property
-    def weight(self) -> Tensor:
-        """Return the weight of that distance beside a loss that is descended to a target or ascended away from one."""
-        return -self.direction * self.intermediate
 
 
 class Attack(nn.Module):
-    """K steps of projected gradient descent on one square face."""
+    """One step of projected gradient descent on one square face: the graph that a loop repeats."""
 
-    def __init__(self, gradient: Gradient, size: int, steps: int, feather: float = FEATHER) -> None:
-        """Take the gradient and K = `steps`.
-
-        It is `gradient(image, target, unchanged, weight) -> (gradient, loss)`, of the loss and `weight` times the
-        distance of the intermediate maps of `image` and `unchanged`, both f32 [1, 3, size, size] in levels.
-        """
+    def __init__(self, gradient: Gradient, size: int, feather: float = FEATHER) -> None:
+        """Take the gradient of a recognizer of input `size`."""
         super().__init__()
-        self.gradient, self.size, self.steps, self.feather = gradient, size, steps, feather
+        self.gradient, self.size, self.feather = gradient, size, feather
 
     def forward(
         self,
@@ -208,26 +196,37 @@ class Attack(nn.Module):
         momentum: Tensor,
         diversity: Tensor,
         perceptual: Tensor,
-        intermediate: Tensor,
         seed: Tensor,
+        perturbation: Tensor,
+        velocity: Tensor,
+        iteration: Tensor,
         grid: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Attack `face` u8 [S, S, 3]; the scalars are those of `Move`, of `begin` and of `step`.
 
-        `grid`, any tensor of the length G, stands for the edge of the steps' grid while a graph is exported.
+        Takes and returns perturbation and velocity, f32 [3, G, G]; `iteration` 0 begins anew in their place. `grid`,
+        any tensor of the length G, stands for the edge of the steps' grid while a graph is exported.
 
-        Returns the protected face, u8 [S, S, 3], and f32 [K], the loss that each step met: element 0 is the random
-        start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
+        Returns the next of both, the face that they give, u8 [S, S, 3], and the loss that the step met.
         """
         square = self.square(face, epsilon, perceptual, grid)
-        move = Move(direction, step_size, momentum, diversity, intermediate)
-        perturbation, draws = self.begin(square, seed), self.draws(seed)
-        velocity = torch.zeros_like(perturbation)
+        move = Move(direction, step_size, momentum, diversity)
+        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
+        after, moved, loss = self.step(square, before, moving, target, move, draws)
+        return after, moved, square.protected(after), loss
+
+    def repeated(self, steps: int, *given: Tensor) -> tuple[Tensor, Tensor]:
+        """Do `steps` steps from the random start; `given` is what `forward` takes, up to the seed.
+
+        Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
+        start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
+        """
+        perturbation = velocity = torch.zeros(3, 1, 1)
         losses = []
-        for number in range(self.steps):
-            perturbation, velocity, loss = self.step(square, perturbation, velocity, target, move, draws[number])
+        for number in range(steps):
+            perturbation, velocity, protected, loss = self(*given, perturbation, velocity, torch.tensor(number))
             losses.append(loss)
-        return square.protected(perturbation), torch.stack(losses)
+        return protected, torch.stack(losses)
 
     def square(self, face: Tensor, epsilon: Tensor, perceptual: Tensor, grid: Tensor | None = None) -> Square:
         """Prepare a face u8 [S, S, 3] for the steps; epsilon is in pixel levels, `perceptual` as in `contrast_mask`."""
@@ -240,11 +239,10 @@ class Attack(nn.Module):
     def resume(
         self, square: Square, perturbation: Tensor, velocity: Tensor, iteration: Tensor, seed: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what `step` takes: perturbation, velocity, of f32 [G, G, 3] or begun at `iteration` 0, and draws."""
+        """Return what `step` takes: perturbation and velocity, begun at `iteration` 0, and draws."""
         first, draws = iteration == 0, self.draws(seed)
-        before = torch.where(first, self.begin(square, seed), perturbation.permute(2, 0, 1))
-        moving = torch.where(first, 0.0, velocity.permute(2, 0, 1))
-        return before, moving, draws[iteration % draws.shape[0]]
+        before = torch.where(first, self.begin(square, seed), perturbation)
+        return before, torch.where(first, 0.0, velocity), draws[iteration % draws.shape[0]]
 
     def draws(self, seed: Tensor) -> Tensor:
         """Draw f32 [N, DRAWS] in [-1, 1) for the views; step i takes the row i modulo N."""
@@ -261,8 +259,7 @@ class Attack(nn.Module):
         embedding (f32 [E]); `draws` f32 [DRAWS] decide the view.
         """
         view = square.view(self.size, draws, move.diversity)
-        changed, unchanged = view.of(square.face(perturbation)), view.of(square.pixels)
-        gradient, loss = self.gradient(changed, target, unchanged, move.weight)
+        gradient, loss = self.gradient(view.of(square.face(perturbation)), target)
         perturbation, velocity = self.advance(square, perturbation, velocity, view.back(gradient), move)
         return perturbation, velocity, loss
 
@@ -273,34 +270,3 @@ class Attack(nn.Module):
         # The mask only scales the gradient, so its sign needs none.
         velocity = move.momentum * velocity + of_unit_size(gradient)
         return square.project(perturbation - move.direction * move.step_size * torch.sign(velocity)), velocity
-
-
-class AttackStep(Attack):
-    """One iteration as a graph of its own, so that a client can show progress, stop early and choose any K."""
-
-    def forward(  # type: ignore[override]
-        self,
-        face: Tensor,
-        perturbation: Tensor,
-        velocity: Tensor,
-        iteration: Tensor,
-        target: Tensor,
-        direction: Tensor,
-        epsilon: Tensor,
-        step_size: Tensor,
-        momentum: Tensor,
-        diversity: Tensor,
-        perceptual: Tensor,
-        intermediate: Tensor,
-        seed: Tensor,
-        grid: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take and return perturbation and velocity, f32 [G, G, 3]; `iteration` 0 begins anew in their place.
-
-        Returns the next of both, the face that they would give, u8 [S, S, 3], and the loss before the step.
-        """
-        square = self.square(face, epsilon, perceptual, grid)
-        move = Move(direction, step_size, momentum, diversity, intermediate)
-        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
-        after, moved, loss = self.step(square, before, moving, target, move, draws)
-        return after.permute(1, 2, 0), moved.permute(1, 2, 0), square.protected(after), loss

@@ -24,8 +24,6 @@ from face_encryption.training.faces import main_face, read_photo
 SHARE, HEADROOM = 99.9, 1.1
 # So many faces, with noise of so many levels as an attack starts from.
 FACES, NOISE = 100, 8.0
-# The weight of the intermediate map, as attacks have it by default.
-WEIGHT = 3.0
 
 
 def faces_of(folder: Path, detector: ort.InferenceSession, margin: float) -> list[npt.NDArray[np.uint8]]:
@@ -55,7 +53,7 @@ def calibrate(
     """Measure the maps of a float gradient that `ranged` names, on faces u8 [S, S, 3].
 
     Of a forward map it is `HEADROOM` times the largest value, of a gradient the mean of what `SHARE` percent of it stay
-    below. The targets are the face's own and the next face's, by turns; an intermediate map counts as much as `WEIGHT`.
+    below. The targets are the face's own and the next face's, by turns.
     """
     backward = {value.name for value in depending(model.graph, model.graph.inputs[1])}
     proto = ir.serde.serialize_model(model)
@@ -71,8 +69,7 @@ def calibrate(
         target = probabilities.argmax() if objective is LABEL else embedding
         unchanged = surrogate.image(torch.from_numpy(face)).numpy()
         image = (unchanged + random.uniform(-NOISE, NOISE, unchanged.shape)).clip(0, 255).astype(np.float32)
-        others = {"unchanged": unchanged, "weight": np.array(WEIGHT, np.float32)}
-        maps = values({"image": image, objective.target: target.numpy(), **others})
+        maps = values({"image": image, objective.target: target.numpy()})
         measured.append(
             [
                 np.percentile(np.abs(each), SHARE) if name in backward else np.abs(each).max()

@@ -9,13 +9,9 @@ import click
 
 CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensors"
 
-A_STEP_COUNT = click.IntRange(1, 50)
-
 
 @click.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT, help="Default: the shipped one.")
-@click.option("--steps", multiple=True, type=A_STEP_COUNT, help="Numbers of unrolled steps, as in --steps 1 2 3 4 8.")
-@click.argument("more_steps", nargs=-1, type=A_STEP_COUNT, metavar="")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
 @click.option("--detector", type=click.Choice(["short-range", "full-range"]), default="short-range", show_default=True)
 @click.option(
@@ -46,8 +42,6 @@ A_STEP_COUNT = click.IntRange(1, 50)
 @click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
 def export(
     checkpoint: Path,
-    steps: tuple[int, ...],
-    more_steps: tuple[int, ...],
     out: Path,
     detector: Literal["short-range", "full-range"],
     precision: Literal["fp32", "fp16", "int8"],
@@ -67,8 +61,6 @@ def export(
     from face_encryption.training.aligned import RecognizerError, read_recognizers
     from face_encryption.training.model import CheckpointError
 
-    if more_steps and not steps:
-        raise click.UsageError(f"Got unexpected extra argument ({more_steps[0]})")
     if calibrate and arithmetic != "int8":
         raise click.UsageError("--calibrate needs --arithmetic int8")
     console = Console()
@@ -78,13 +70,11 @@ def export(
             out.mkdir(parents=True, exist_ok=True)
             console.print(f"wrote {export_detector(out, detector)}")
             return
-        chosen = sorted({*steps, *more_steps}) or None
         with console.status("export") as status:
             others = read_recognizers(surrogates) if surrogates else None
             checks = export_artifacts(
                 checkpoint,
                 out,
-                chosen,
                 detector,
                 others,
                 lambda what: status.update(what),

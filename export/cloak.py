@@ -25,7 +25,7 @@ class Source:
     nose and mouth, as parts of its image's edge; None for one that sees the whole square.
     """
 
-    gradient: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
     size: int
     dimensions: int
     template: Tensor | None = None
@@ -46,11 +46,11 @@ Seen = list[tuple[Source, Frame | None, Tensor]]
 
 
 class Cloak(Attack):
-    """K steps away from what each source sees in a face, or in several photos of the person."""
+    """One step away from what each source sees in a face, or in several photos of the person."""
 
-    def __init__(self, sources: Sequence[Source], steps: int, feather: float = FEATHER) -> None:
-        """Take the sources and K = `steps`."""
-        super().__init__(lambda *given: sources[0].gradient(*given)[:2], sources[0].size, steps, feather)
+    def __init__(self, sources: Sequence[Source], feather: float = FEATHER) -> None:
+        """Take the sources."""
+        super().__init__(lambda *given: sources[0].gradient(*given)[:2], sources[0].size, feather)
         self.sources = sources
 
     def forward(
@@ -63,25 +63,23 @@ class Cloak(Attack):
         momentum: Tensor,
         diversity: Tensor,
         perceptual: Tensor,
-        intermediate: Tensor,
         seed: Tensor,
+        perturbation: Tensor,
+        velocity: Tensor,
+        iteration: Tensor,
         grid: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Cloak `face` u8 [S, S, 3] with the detector's `keypoints` f32 [6, 2] in its pixels; the rest as in `Attack`.
 
         `references` f32 [D] is what `CloakReference` returned of the face, or the mean of that of several of the
-        person's. The losses are means over the sources.
+        person's. The loss is the mean over the sources.
         """
         square = self.square(face, epsilon, perceptual, grid)
-        move = Move(torch.tensor(-1.0), step_size, momentum, diversity, intermediate)
+        move = Move(torch.tensor(-1.0), step_size, momentum, diversity)
+        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
         seen = self.seen(face, keypoints, references)
-        perturbation, draws = self.begin(square, seed), self.draws(seed)
-        velocity = torch.zeros_like(perturbation)
-        losses = []
-        for number in range(self.steps):
-            perturbation, velocity, loss = self.step_of_all(square, perturbation, velocity, seen, move, draws[number])
-            losses.append(loss)
-        return square.protected(perturbation), torch.stack(losses)
+        after, moved, loss = self.step_of_all(square, before, moving, seen, move, draws)
+        return after, moved, square.protected(after), loss
 
     def seen(self, face: Tensor, keypoints: Tensor, references: Tensor) -> Seen:
         """Return each source with the frame in which it sees the face and its part of the references, of unit norm."""
@@ -96,7 +94,7 @@ class Cloak(Attack):
         changed, gradients, met = square.face(perturbation), [], []
         for source, frame, reference in seen:
             view = square.view(source.size, draws, move.diversity, frame)
-            gradient, loss, _ = source.gradient(view.of(changed), reference, view.of(square.pixels), move.weight)
+            gradient, loss, _ = source.gradient(view.of(changed), reference)
             gradients.append(of_unit_size(view.back(gradient)))
             met.append(loss)
         perturbation, velocity = self.advance(square, perturbation, velocity, torch.stack(gradients).mean(0), move)
@@ -107,41 +105,8 @@ class Cloak(Attack):
         return [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
 
 
-class CloakStep(Cloak):
-    """One iteration as a graph of its own, as `AttackStep`."""
-
-    def forward(  # type: ignore[override]
-        self,
-        face: Tensor,
-        keypoints: Tensor,
-        references: Tensor,
-        perturbation: Tensor,
-        velocity: Tensor,
-        iteration: Tensor,
-        epsilon: Tensor,
-        step_size: Tensor,
-        momentum: Tensor,
-        diversity: Tensor,
-        perceptual: Tensor,
-        intermediate: Tensor,
-        seed: Tensor,
-        grid: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take what `Cloak` and `AttackStep` take; returns what the latter does."""
-        square = self.square(face, epsilon, perceptual, grid)
-        move = Move(torch.tensor(-1.0), step_size, momentum, diversity, intermediate)
-        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
-        seen = self.seen(face, keypoints, references)
-        after, moved, loss = self.step_of_all(square, before, moving, seen, move, draws)
-        return after.permute(1, 2, 0), moved.permute(1, 2, 0), square.protected(after), loss
-
-
 class CloakReference(Cloak):
     """What the sources see in a face that nothing was done to."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        """Take the sources."""
-        super().__init__(sources, 0)
 
     def forward(  # type: ignore[override]
         self, face: Tensor, keypoints: Tensor, grid: Tensor | None = None
@@ -151,6 +116,6 @@ class CloakReference(Cloak):
         embeddings = []
         for source, frame in zip(self.sources, self.frames(keypoints, face), strict=True):
             unchanged = square.view(source.size, torch.zeros(DRAWS), torch.zeros(()), frame).of(square.pixels)
-            embedding = source.gradient(unchanged, torch.zeros(source.dimensions), unchanged, torch.zeros(()))[2]
+            embedding = source.gradient(unchanged, torch.zeros(source.dimensions))[2]
             embeddings.append(embedding)
         return torch.cat(embeddings)

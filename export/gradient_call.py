@@ -1,8 +1,7 @@
-"""The gradient as one opaque op: exported once, then copied into each step of an unrolled attack.
+"""The gradient as one opaque op: exported once, then put into the step of each attack.
 
-Exporting the K copies of a network's backward pass that an unrolled attack consists of would take minutes. So the
-attack is exported with a placeholder where the gradient is, which takes seconds for any K, and the placeholder is
-replaced in the finished ONNX graph.
+An attack is exported with a placeholder where the gradient is, and the placeholder is replaced in the finished ONNX
+graph: so gradients are rewritten, put together and turned into integers on their own.
 """
 
 from typing import Any
@@ -17,7 +16,7 @@ DOMAIN, NAME = "face_encryption", "Gradient"
 
 
 @torch.library.custom_op("face_encryption::gradient", mutates_args=())
-def gradient_call(image: Tensor, target: Tensor, unchanged: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def gradient_call(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Stand for the gradient that `Attack` takes while an attack is exported; it cannot be computed."""
     raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
 
@@ -28,9 +27,7 @@ def _(image: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.library.custom_op("face_encryption::embedding_gradient", mutates_args=())
-def embedding_gradient_call(
-    image: Tensor, target: Tensor, unchanged: Tensor, weight: Tensor, which: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def embedding_gradient_call(image: Tensor, target: Tensor, which: int) -> tuple[Tensor, Tensor, Tensor]:
     """Stand for the gradient of one of several recognizers, which `Cloak` takes, as above."""
     raise NotImplementedError("the gradient's placeholder is for export; compute with the traced gradient")
 
@@ -48,12 +45,7 @@ _SCHEMA = onnx.defs.OpSchema(
     NAME,
     DOMAIN,
     1,
-    inputs=[
-        _parameter("image", "tensor(float)"),
-        _parameter("target", "T"),
-        _parameter("unchanged", "tensor(float)"),
-        _parameter("weight", "tensor(float)"),
-    ],
+    inputs=[_parameter("image", "tensor(float)"), _parameter("target", "T")],
     outputs=[_parameter(name, "tensor(float)") for name in ("gradient", "loss", "embedding")],
     type_constraints=[("T", ["tensor(int64)", "tensor(float)"], "a label or an embedding")],
     attributes=[onnx.defs.OpSchema.Attribute("which", onnx.defs.OpSchema.AttrType.INT, "of the gradients")],
@@ -61,14 +53,14 @@ _SCHEMA = onnx.defs.OpSchema(
 _OP = onnxscript.values.Op(onnxscript.values.Opset(DOMAIN, 1), NAME, _SCHEMA)
 
 
-def translate_gradient_call(image: Any, target: Any, unchanged: Any, weight: Any) -> Any:
+def translate_gradient_call(image: Any, target: Any) -> Any:
     """Translate the placeholder to an ONNX node of this project's domain."""
-    return _OP(image, target, unchanged, weight, which=0)[:2]
+    return _OP(image, target, which=0)[:2]
 
 
-def translate_embedding_gradient_call(image: Any, target: Any, unchanged: Any, weight: Any, which: int) -> Any:
+def translate_embedding_gradient_call(image: Any, target: Any, which: int) -> Any:
     """Translate the placeholder of one of several recognizers."""
-    return _OP(image, target, unchanged, weight, which=which)
+    return _OP(image, target, which=which)
 
 
 def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:

@@ -1,4 +1,4 @@
-"""PyTorch modules -> ONNX models: the recognizer, the attacks of K steps, and the attacks of one step."""
+"""PyTorch modules -> ONNX models: the recognizer, and the step of each attack, which `loop.py` repeats."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812
 from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
-from face_encryption.export.attack import GRID, Attack, AttackStep, Gradient, resampling_matrix
-from face_encryption.export.cloak import Cloak, CloakReference, CloakStep, Source
+from face_encryption.export.attack import GRID, Attack, Gradient, resampling_matrix
+from face_encryption.export.cloak import Cloak, CloakReference, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
 from face_encryption.export.gradient_call import (
     embedding_gradient_call,
@@ -38,6 +38,8 @@ EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
 # An attack sees the logits so much softer than they are. At their own scale only the nearest class counts against the
 # target, at the next step it is another one, and at the target the gradient is nothing but rounding error.
 SOFTNESS = 4.0
+# What a step takes and gives beside the face: what goes from step to step.
+STATE = ["perturbation", "velocity", "iteration"]
 STEP_OUTPUTS = ["next_perturbation", "next_velocity", "protected", "loss"]
 
 
@@ -47,14 +49,12 @@ class Objective:
 
     `name` is in the graphs' names, `target` that of the input which says whom, `example` one of its dtype and shape.
     `loss` takes embedding [1, E], logits [1, classes] and a target; it is small where the face is what the target says.
-    `intermediate` says whether the attack also moves the intermediate map.
     """
 
     name: str
     target: str
     example: Tensor
     loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    intermediate: bool = False
 
 
 # Towards or away from a class that the recognizer knows: the cross-entropy.
@@ -67,7 +67,6 @@ FEATURE = Objective(
     "reference",
     torch.zeros(EMBEDDING_SIZE),
     lambda embedding, _, reference: 1 - embedding[0] @ reference,
-    intermediate=True,
 )
 OBJECTIVES = (LABEL, FEATURE)
 
@@ -86,31 +85,26 @@ class Surrogate(nn.Module):
         self.register_buffer("mean", 255 * torch.tensor(description.mean).view(3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(description.std).view(3, 1, 1))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding f32 [B, E] of unit norm, logits [B, classes] and intermediate map of f32 [B, 3, N, N] levels."""
-        embedding, logits, intermediate = self.model((image - self.mean) / self.std)
-        return embedding, logits, intermediate
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding f32 [B, E] of unit norm and logits [B, classes] of f32 [B, 3, N, N] levels."""
+        embedding, logits = self.model((image - self.mean) / self.std)
+        return embedding, logits
 
     def image(self, face: Tensor) -> Tensor:
         """Resample a square cut u8 [S, S, 3] to what the network takes, f32 [1, 3, N, N] in [0, 255]."""
         rows = resampling_matrix(face.shape[0], self.size)
         return (rows @ face.permute(2, 0, 1).float() @ rows.T)[None]
 
-    def loss(self, objective: Objective) -> Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]:
-        """Return what an attack with an objective descends or ascends, a function of what `Attack` gives its gradient.
+    def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """Return what an attack with an objective descends or ascends, a function of an image and the target.
 
-        Images are f32 [1, 3, N, N] in [0, 255]. Besides it returns the objective's own part, and the embedding f32 [E].
+        Images are f32 [1, 3, N, N] in [0, 255]. Beside the loss it returns it once more, and the embedding f32 [E].
         """
 
-        def loss(
-            image: Tensor, target: Tensor, unchanged: Tensor, weight: Tensor
-        ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-            embedding, logits, intermediate = self(image)
-            total = value = objective.loss(embedding, logits, target)
-            if objective.intermediate:
-                now, before = (F.normalize(each.flatten(1)) for each in (intermediate, self(unchanged)[2]))
-                total = value + weight * (1 - now[0] @ before[0])
-            return total, (value, embedding[0])
+        def loss(image: Tensor, target: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            embedding, logits = self(image)
+            value = objective.loss(embedding, logits, target)
+            return value, (value, embedding[0])
 
         return loss
 
@@ -118,15 +112,15 @@ class Surrogate(nn.Module):
         """Return the gradient that `Attack` takes, by plain autograd: the reference for its graph."""
         return lambda *given: self._gradient(objective, *given)[:2]
 
-    def embedding_gradient(self, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def embedding_gradient(self, image: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradient that `Cloak` takes, by plain autograd, the loss and the embedding."""
-        return self._gradient(FEATURE, *given)
+        return self._gradient(FEATURE, image, reference)
 
-    def _gradient(self, objective: Objective, image: Tensor, *others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _gradient(self, objective: Objective, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.enable_grad():
             image = image.detach().requires_grad_()
-            total, (loss, embedding) = self.loss(objective)(image, *others)
-            return torch.autograd.grad(total, image)[0], loss.detach(), embedding.detach()
+            loss, (_, embedding) = self.loss(objective)(image, target)
+            return torch.autograd.grad(loss, image)[0], loss.detach(), embedding.detach()
 
 
 class FaceRecognizer(nn.Module):
@@ -139,7 +133,7 @@ class FaceRecognizer(nn.Module):
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """Resample, embed and classify one square cut."""
-        embedding, logits, _ = self.surrogate(self.surrogate.image(face))
+        embedding, logits = self.surrogate(self.surrogate.image(face))
         return embedding[0], logits[0].softmax(0)
 
 
@@ -159,21 +153,15 @@ def gradient_graph(
     rules: Sequence[Rule] = RULES,
     translations: Translations = TRANSLATIONS,
 ) -> ir.Model:
-    """Export `image`, the target, `unchanged` and `weight` -> `gradient`, `loss` and `embedding`.
+    """Export `image` and the target -> `gradient`, `loss` and `embedding`.
 
-    They are what `Attack` gives its gradient, and its results: the images and the gradient are f32 [1, 3, N, N].
+    They are what `Attack` gives its gradient, and its results: image and gradient are f32 [1, 3, N, N].
     """
     image = torch.zeros(1, 3, surrogate.size, surrogate.size)
     target = objective.example if objective is LABEL else torch.zeros_like(surrogate(image)[0][0])
-    # Not the same tensor twice, which the exporter would take for one input.
-    inputs = {"image": image, objective.target: target, "unchanged": image.clone(), "weight": torch.tensor(1.0)}
+    inputs = {"image": image, objective.target: target}
     traced = trace_gradient(surrogate.loss(objective), [*inputs.values()], rules)
     return to_onnx(traced, inputs, ["gradient", "loss", "embedding"], translations)
-
-
-def attack_graph(gradient: ir.Model, objective: Objective, size: int, steps: int) -> ir.Model:
-    """Build `attack-NAME-K.onnx` for K = `steps` from the exported gradient of a recognizer of input `size`."""
-    return _with_gradients(_for_objective(_unrolled(size, steps), objective), gradient)
 
 
 def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir.Model:
@@ -181,17 +169,11 @@ def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir
     return _with_gradients(_for_objective(_one_step(size), objective), gradient)
 
 
-# Tracing takes most of an export's time, and the attacks on all objectives are the same but for one input.
-@cache
-def _unrolled(size: int, steps: int) -> onnx.ModelProto:
-    inputs = {"face": _example_face(), **_settings(FEATURE), "grid": torch.zeros(EXAMPLE_GRID)}
-    return ir.serde.serialize_model(to_onnx(Attack(gradient_call, size, steps), inputs, ["protected", "losses"]))
-
-
+# The attacks on all objectives are the same but for one input.
 @cache
 def _one_step(size: int) -> onnx.ModelProto:
-    inputs = {"face": _example_face(), **_example_state(), **_settings(FEATURE), "grid": torch.zeros(EXAMPLE_GRID)}
-    return ir.serde.serialize_model(to_onnx(AttackStep(gradient_call, size, 1), inputs, STEP_OUTPUTS))
+    inputs = {"face": _example_face(), **_settings(FEATURE), **_example_state()}
+    return ir.serde.serialize_model(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS))
 
 
 def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
@@ -203,16 +185,12 @@ def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
     return model
 
 
-def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], steps: int) -> ir.Model:
-    """Build `attack-cloak-K.onnx` for K = `steps` from the exported `FEATURE` gradients of the sources."""
-    inputs = {**_example_references(sources), **_cloak_settings()}
-    return _with_gradients(to_onnx(Cloak(_called(sources), steps), inputs, ["protected", "losses"]), *gradients)
-
-
 def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
-    """Build `attack-cloak-step.onnx` from the same."""
-    inputs = {**_example_references(sources), **_example_state(), **_cloak_settings()}
-    return _with_gradients(to_onnx(CloakStep(_called(sources), 1), inputs, STEP_OUTPUTS), *gradients)
+    """Build `attack-cloak-step.onnx` from the exported `FEATURE` gradients of the sources."""
+    settings = {name: value for name, value in _settings(FEATURE).items() if name not in (FEATURE.target, "direction")}
+    references = torch.zeros(sum(source.dimensions for source in sources))
+    inputs = {**_example_keypoints(), "references": references, **settings, **_example_state()}
+    return _with_gradients(to_onnx(Cloak(_called(sources)), inputs, STEP_OUTPUTS), *gradients)
 
 
 def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
@@ -232,13 +210,9 @@ def _example_keypoints() -> dict[str, Tensor]:
     return {"face": _example_face(), "keypoints": torch.zeros(6, 2)}
 
 
-def _example_references(sources: Sequence[Source]) -> dict[str, Tensor]:
-    return {**_example_keypoints(), "references": torch.zeros(sum(source.dimensions for source in sources))}
-
-
 def _example_state() -> dict[str, Tensor]:
-    moving = {name: torch.zeros(EXAMPLE_GRID, EXAMPLE_GRID, 3) for name in ("perturbation", "velocity")}
-    return {**moving, "iteration": torch.tensor(0)}
+    moving = {name: torch.zeros(3, EXAMPLE_GRID, EXAMPLE_GRID) for name in STATE[:2]}
+    return {**moving, STATE[2]: torch.tensor(0), "grid": torch.zeros(EXAMPLE_GRID)}
 
 
 def _example_face() -> Tensor:
@@ -254,27 +228,25 @@ def _settings(objective: Objective) -> dict[str, Tensor]:
         "momentum": torch.tensor(1.0),
         "diversity": torch.tensor(1.0),
         "perceptual": torch.tensor(1.0),
-        "intermediate": torch.tensor(1.0),
         "seed": torch.tensor(0),
     }
-
-
-def _cloak_settings() -> dict[str, Tensor]:
-    settings = {name: value for name, value in _settings(FEATURE).items() if name not in ("reference", "direction")}
-    return {**settings, "grid": torch.zeros(EXAMPLE_GRID)}
 
 
 def to_onnx(
     module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], translations: Translations = TRANSLATIONS
 ) -> ir.Model:
-    """Export a module whose three-dimensional inputs are squares of any side S, or of a grid's side G.
+    """Export a module whose inputs are squares of any side S, or of a grid's side G, or of a shape that stays.
 
-    Those of the grid are as large as the example `EXAMPLE_GRID`, the length of the input `grid`.
+    The examples of squares are as large as `EXAMPLE_SIDE`, those of the grid, as the input `grid`, as `EXAMPLE_GRID`.
     """
-    side, grid = torch.export.Dim("side", min=2, max=2**15), torch.export.Dim("grid", min=2, max=GRID)
-    symbolic = {name: 2 if value.dim() == 3 else int(name == "grid") for name, value in inputs.items()}
+    squares = {
+        EXAMPLE_SIDE: torch.export.Dim("side", min=2, max=2**15),
+        EXAMPLE_GRID: torch.export.Dim("grid", min=2, max=GRID),
+    }
     shapes = [
-        {axis: grid if value.shape[axis] == EXAMPLE_GRID else side for axis in range(symbolic[name])}
+        {axis: squares[size] for axis, size in enumerate(value.shape) if size in squares}
+        if value.dim() == 3 or name == "grid"
+        else {}
         for name, value in inputs.items()
     ]
     program = torch.export.export(module.eval(), tuple(inputs.values()), dynamic_shapes=shapes)
@@ -305,18 +277,24 @@ def to_onnx(
 
 
 def _compute_grid(graph: ir.Graph) -> None:
-    """Put in place of the input `grid` a tensor of the length that a face's grid has, min(S, GRID).
+    """Compute the length of the input `grid` from the face, as the value `grid`, i64 [1]: the smaller of S and `GRID`.
 
     A minimum of symbolic sizes is more than the exporter can trace.
     """
-    face, grid = graph.inputs[0], graph.inputs[-1]
+    face, grid = graph.inputs[0], graph.inputs.pop()
     tape = ir.tape.Tape()
     most, first = (tape.op("Constant", [], {"value_ints": [value]}) for value in (GRID, 0))
-    side = tape.op("Gather", [tape.op("Shape", [face]), first])
-    tensor = tape.op("ConstantOfShape", [tape.op("Min", [side, most])])
+    edge = tape.op("Min", [tape.op("Gather", [tape.op("Shape", [face]), first]), most])
+    edge.name = "grid"
     graph.insert_before(graph[0], tape.nodes)
-    grid.replace_all_uses_with(tensor)
-    graph.inputs.remove(grid)
+    # The exporter takes the grid's size from any input of that size; what goes from step to step must not be asked.
+    for value in (grid, *(each for each in graph.inputs if each.name in STATE)):
+        for node, _ in list(value.uses()):
+            if node.op_type == "Shape":
+                assert node.attributes["end"].as_int() == node.attributes["start"].as_int() + 1
+                node.outputs[0].replace_all_uses_with(edge)
+                graph.remove(node, safe=True)
+    assert not grid.uses()
 
 
 def _with_gradients(model: ir.Model, *gradients: ir.Model) -> ir.Model:

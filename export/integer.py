@@ -6,7 +6,7 @@ fast as floats. Every map is u8 with one scale: after a ReLU from zero, everythi
 on the faces of a calibration, so ranges belong to a checkpoint.
 
 Gradients shrink a thousandfold as a loss is reached, which no fixed scale bears. So where the gradient enters the
-convolutions it is scaled to unit length, and again where that of the intermediate map joins it. Its size is lost.
+convolutions it is scaled to unit length. Its size is lost.
 
 Weights stay as they are stored; a few nodes round them to i8, by output channel, which the runtime computes once, when
 it loads a graph. So forward and backward, whose output channels differ, share one copy in the file.
@@ -29,6 +29,9 @@ from face_encryption.export.graphs import TRANSLATIONS, Objective, Surrogate, Tr
 aten = torch.ops.aten
 
 MIDDLE = 128
+# Processors without byte dot products sum two products in 16 bits, and larger weights could saturate that: so results
+# are the same on all.
+LARGEST = 63
 Arithmetic = Literal["fp32", "int8"]
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
@@ -51,21 +54,12 @@ def float_gradient(surrogate: Surrogate, objective: Objective) -> ir.Model:
     first = next(node for node in model.graph if node.op_type in CONVOLUTIONS and node.inputs[0] in backward)
     gradient = first.inputs[0]
     assert gradient is not None
-    length = _to_unit_length(model.graph, gradient)
-    if objective.intermediate:
-        passed = depending(model.graph, gradient)
-        sums = [node for node in model.graph if node.op_type == "Add" and node.outputs[0] in passed]
-        (joint,) = [node for node in sums if not passed.issuperset(node.inputs)]
-        (index,) = [index for index, value in enumerate(joint.inputs) if value in passed]
-        tape = ir.tape.Tape()
-        joint.replace_input_with(index, tape.op("Mul", [joint.inputs[index], length]))
-        model.graph.insert_before(joint, tape.nodes)
-        _to_unit_length(model.graph, joint.outputs[0])
+    _to_unit_length(model.graph, gradient)
     return model
 
 
-def _to_unit_length(graph: ir.Graph, gradient: ir.Value) -> ir.Value:
-    """Divide a gradient by its length for all that use it; returns the length."""
+def _to_unit_length(graph: ir.Graph, gradient: ir.Value) -> None:
+    """Divide a gradient by its length for all that use it."""
     users, before = [*gradient.uses()], gradient.producer()
     assert before is not None
     tape = ir.tape.Tape()
@@ -76,7 +70,6 @@ def _to_unit_length(graph: ir.Graph, gradient: ir.Value) -> ir.Value:
     graph.insert_after(before, tape.nodes)
     for node, index in users:
         node.replace_input_with(index, unit)
-    return some
 
 
 def _threshold_backward(grad_output: Any, image: Any, _: float) -> Any:
@@ -148,7 +141,8 @@ class _Integers:
 
     def convert(self) -> None:
         kinds = {"Conv": self._convolution, "Add": self._add, "Where": self._mask, "Greater": self._positive}
-        kinds |= dict.fromkeys(("MaxPool", "DepthToSpace", "Slice"), self._pass_on) | {"Concat": self._concat}
+        kinds |= dict.fromkeys(("DepthToSpace", "Slice"), self._pass_on)
+        kinds |= {"Concat": self._concat, "MaxPool": self._pool}
         for node in list(self.graph):
             self.tape = ir.tape.Tape()
             done = node.outputs[0] in self.quantised or (node.op_type in kinds and kinds[node.op_type](node))
@@ -217,10 +211,10 @@ class _Integers:
         return True
 
     def _weight(self, weight: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Return i8 weights like f32 [O, I, h, w] and the scales f32 [O] by which they are multiplied."""
+        """Return i8 weights like f32 [O, I, h, w], of at most `LARGEST`, and the scales f32 [O] that multiply them."""
         axes = self._constant(np.array([1, 2, 3]))
         largest = self._op("ReduceMax", [self._op("Abs", [weight]), axes], keepdims=0)
-        scales = self._op("Div", [self._op("Max", [largest, self._number(1e-30)]), self._number(127)])
+        scales = self._op("Div", [self._op("Max", [largest, self._number(1e-30)]), self._number(LARGEST)])
         steps = self._op("Round", [self._op("Div", [weight, self._op("Unsqueeze", [scales, axes])])])
         return self._op("Cast", [steps], to=ir.DataType.INT8), scales
 
@@ -247,8 +241,11 @@ class _Integers:
         mask, gradient, _ = node.inputs
         if gradient not in self.quantised:
             return False
-        source = self.quantised[gradient]
-        value = self._op("Where", [mask, source.value, source.zero])
+        # Runtimes make one integer product of this, which is much faster than a choice between bytes.
+        source, ones = self.quantised[gradient], self._op("Cast", [mask], to=ir.DataType.UINT8)
+        mask = self._op("DequantizeLinear", [ones, self._number(1), self._constant(np.array(0, np.uint8))])
+        product = self._op("Mul", [self._float(gradient), mask])
+        value = self._op("QuantizeLinear", [product, source.scale, source.zero])
         self.quantised[node.outputs[0]] = Quantised(value, source.scale, source.zero, source.middle)
         return True
 
@@ -257,11 +254,22 @@ class _Integers:
         source = self.quantised.get(node.inputs[0]) if node.inputs[0] else None
         if source is None:
             return False
-        value, *others = self.tape.op_multi_out(
-            node.op_type, [source.value, *node.inputs[1:]], node.attributes, num_outputs=len(node.outputs)
+        value = self._op(node.op_type, [source.value, *node.inputs[1:]], **node.attributes)
+        self.quantised[node.outputs[0]] = Quantised(value, source.scale, source.zero, source.middle)
+        return True
+
+    def _pool(self, node: ir.Node) -> bool:
+        """Find maxima among floats, which runtimes do faster than among bytes; they are those of the integers."""
+        image = node.inputs[0]
+        if image is None or image not in self.quantised:
+            return False
+        source = self.quantised[image]
+        value, *places = self.tape.op_multi_out(
+            "MaxPool", [self._float(image)], node.attributes, num_outputs=len(node.outputs)
         )
-        for before, after in zip(node.outputs[1:], others, strict=True):
+        for before, after in zip(node.outputs[1:], places, strict=True):
             before.replace_all_uses_with(after)
+        value = self._op("QuantizeLinear", [value, source.scale, source.zero])
         self.quantised[node.outputs[0]] = Quantised(value, source.scale, source.zero, source.middle)
         return True
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from face_encryption.export import FORMAT_VERSION
-from face_encryption.export.calibration import WEIGHT, calibrate, faces_of, read_ranges, write_ranges
+from face_encryption.export.calibration import calibrate, faces_of, read_ranges, write_ranges
 from face_encryption.export.decoys import DECIMALS, DecoyError, make_decoys
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
@@ -22,9 +22,7 @@ from face_encryption.export.graphs import (
     LABEL,
     OBJECTIVES,
     Objective,
-    attack_graph,
     attack_step_graph,
-    cloak_graph,
     cloak_reference_graph,
     cloak_step_graph,
     fold,
@@ -32,6 +30,7 @@ from face_encryption.export.graphs import (
     recognizer_graph,
 )
 from face_encryption.export.integer import Arithmetic, float_gradient, integer_gradient
+from face_encryption.export.loop import looped
 from face_encryption.export.others import other_source, other_surrogate, source
 from face_encryption.export.precision import Precision, narrow_graph, narrow_weights
 from face_encryption.export.validate import Check, Validator
@@ -43,19 +42,17 @@ from face_encryption.training.model import CheckpointError, Description, load_ch
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
 OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)
 MODELS = Path(str(files("face_encryption.models")))
-# A label is reached in a few steps, and more do not bring it nearer.
-STEPS = {LABEL: (1, 2, 3, 4, 8), FEATURE: (1, 2, 3, 4, 8, 13, 26)}
 # What an attack uses when nobody says otherwise, in pixel levels; a strength names an epsilon, an effort steps of a
-# size that suits an epsilon of 8. Momentum is the shortest way to a label; with views (diversity) and the intermediate
-# map it is what carries over best to recognizers of strangers.
+# size that suits an epsilon of 8. Momentum is the shortest way to a label, which is reached in a few steps; with views
+# (diversity) it is what carries over best to recognizers of strangers.
 BUDGET = {"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 FAST = {"fast": {"steps": 4, "step_size": 4}}
 LABEL_EFFORT = FAST | {"normal": {"steps": 8, "step_size": 4}, "thorough": {"steps": 8, "step_size": 2}}
 FEATURE_EFFORT = FAST | {"normal": {"steps": 13, "step_size": 4}, "thorough": {"steps": 26, "step_size": 3}}
-PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0, "intermediate": 0}
+PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0}
 DEFAULTS: dict[Objective, dict[str, Any]] = {
     LABEL: BUDGET | {"effort": LABEL_EFFORT} | PLAIN | {"momentum": 1},
-    FEATURE: BUDGET | {"effort": FEATURE_EFFORT} | PLAIN | {"momentum": 1, "diversity": 1, "intermediate": WEIGHT},
+    FEATURE: BUDGET | {"effort": FEATURE_EFFORT} | PLAIN | {"momentum": 1, "diversity": 1},
 }
 
 
@@ -91,7 +88,6 @@ def _label(model: onnx.ModelProto, kind: str, metadata: dict[str, str]) -> None:
 def export_artifacts(
     checkpoint: Path,
     out: Path,
-    steps: Sequence[int] | None = None,
     detector: DetectorKind = "short-range",
     others: dict[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
@@ -101,8 +97,8 @@ def export_artifacts(
 ) -> list[Check]:
     """Write a folder of validated graphs; `report` is told what is being made.
 
-    `steps` are the numbers of unrolled steps, None for the usual ones. `others` are recognizers whose gradients join
-    ours in the cloak; without them there is no `attack-cloak-K.onnx`. `precision` is that of our own stored weights;
+    `others` are recognizers whose gradients join ours in the cloak; without them there is no `attack-cloak.onnx`.
+    `precision` is that of our own stored weights;
     graphs of rounded weights are compared with PyTorch on the same weights. `arithmetic` is that of the convolutions of
     the attacks on our own recognizer; int8 takes the ranges beside the checkpoint, as they are beside the shipped one,
     or measures them on the faces in a folder of `photos` and writes them to `out`. The graphs appear in `out` together,
@@ -148,35 +144,29 @@ def export_artifacts(
             write_ranges(folder / RANGES, digest, ranges)
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
+
+        def save_attack(name: str, step: ir.Model, extra: dict[str, str]) -> None:
+            for kind, graph in ((f"attack-{name}-step", step), (f"attack-{name}", looped(step))):
+                report(f"{kind}.onnx")
+                save(f"{kind}.onnx", kind, graph, extra)
+
         for objective in OBJECTIVES:
-            extra = {"defaults": json.dumps(DEFAULTS[objective]), **only[objective]}
-            kind = f"attack-{objective.name}"
-            report(f"{kind}-step.onnx")
             if integer:
                 gradient = integer_gradient(floats[objective.name], ranges[objective.name])
             else:
                 gradient = gradient_graph(surrogate, objective)
-            step_graph = attack_step_graph(gradient, objective, description.input_size)
-            save(f"{kind}-step.onnx", f"{kind}-step", step_graph, extra)
-            for count in steps or STEPS[objective]:
-                report(f"{kind}-{count}.onnx")
-                graph = attack_graph(gradient, objective, description.input_size, count)
-                save(f"{kind}-{count}.onnx", kind, graph, extra | {"steps": str(count)})
+            extra = {"defaults": json.dumps(DEFAULTS[objective]), **only[objective]}
+            save_attack(objective.name, attack_step_graph(gradient, objective, description.input_size), extra)
         sources = [source(surrogate)]
         if others:
             surrogates = {name: other_surrogate(recognizer) for name, recognizer in others.items()}
             sources += [other_source(recognizer, surrogates[name]) for name, recognizer in others.items()]
             gradients = [gradient_graph(each, FEATURE) for each in (surrogate, *surrogates.values())]
             named = {"surrogates": json.dumps(["ours", *others])}
-            extra = {"defaults": json.dumps(DEFAULTS[FEATURE]), **named}
             report("cloak-reference.onnx")
             save("cloak-reference.onnx", "cloak-reference", cloak_reference_graph(gradients, sources), named)
-            report("attack-cloak-step.onnx")
-            save("attack-cloak-step.onnx", "attack-cloak-step", cloak_step_graph(gradients, sources), extra)
-            for count in steps or STEPS[FEATURE]:
-                report(f"attack-cloak-{count}.onnx")
-                graph = cloak_graph(gradients, sources, count)
-                save(f"attack-cloak-{count}.onnx", "attack-cloak", graph, extra | {"steps": str(count)})
+            extra = {"defaults": json.dumps(DEFAULTS[FEATURE]), **named}
+            save_attack("cloak", cloak_step_graph(gradients, sources), extra)
         weights.write(folder)
 
         report("comparing with PyTorch")
@@ -185,13 +175,11 @@ def export_artifacts(
         validator.recognizer("recognizer.onnx")
         for objective in OBJECTIVES:
             validator.attack_step(f"attack-{objective.name}-step.onnx", objective)
-            for count in steps or STEPS[objective]:
-                validator.attack(f"attack-{objective.name}-{count}.onnx", objective, count)
+            validator.attack(f"attack-{objective.name}.onnx", objective)
         if others:
             validator.cloak_reference("cloak-reference.onnx", sources)
             validator.cloak_step("attack-cloak-step.onnx", sources)
-            for count in steps or STEPS[FEATURE]:
-                validator.cloak(f"attack-cloak-{count}.onnx", sources, count)
+            validator.cloak("attack-cloak.onnx", sources)
         validator.raise_failures()
         _replace(folder, out)
     return validator.checks

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.gradient import fold_batch_norm
 from face_encryption.export.graphs import Surrogate
+from face_encryption.export.weights import with_bodies
 
 Precision = Literal["fp32", "fp16", "int8"]
 # From so many weights on a tensor of the precision int8 takes four bits each: an output then sums thousands of them,
@@ -95,16 +96,17 @@ def _factors(model: nn.Module) -> dict[str, Tensor]:
 
 def narrow_graph(model: onnx.ModelProto, stored: dict[str, Narrow]) -> None:
     """Put the stored weights in place of the wide ones in a graph, with the nodes that widen them."""
-    nodes = []
-    for tensor in list(model.graph.initializer):
-        narrow = stored.get(digest(tensor.raw_data))
-        if narrow is None:
-            continue
-        model.graph.initializer.remove(tensor)
-        nodes += _widening(model.graph, tensor.name, narrow)
-    own = [*model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend([*nodes, *own])
+    for graph in with_bodies(model.graph):
+        nodes = []
+        for tensor in list(graph.initializer):
+            narrow = stored.get(digest(tensor.raw_data))
+            if narrow is None:
+                continue
+            graph.initializer.remove(tensor)
+            nodes += _widening(graph, tensor.name, narrow)
+        own = [*graph.node]
+        del graph.node[:]
+        graph.node.extend([*nodes, *own])
 
 
 def _widening(graph: onnx.GraphProto, name: str, narrow: Narrow) -> list[onnx.NodeProto]:

@@ -1,6 +1,7 @@
 """One weights file for all graphs of a folder: a tensor that several graphs hold is written once."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -9,6 +10,13 @@ from onnx import external_data_helper
 # Smaller tensors stay inside their graph; larger ones start on a page of the file, so that a runtime may map them.
 SMALLEST = 1024
 ALIGNMENT = 4096
+
+
+def with_bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph and the bodies of the loops in it."""
+    yield graph
+    for body in (attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")):
+        yield from with_bodies(body)
 
 
 class WeightsFile:
@@ -22,7 +30,7 @@ class WeightsFile:
 
     def move(self, model: onnx.ModelProto) -> None:
         """Move the large initialisers of a graph into this file, unless an equal tensor is there already."""
-        for tensor in model.graph.initializer:
+        for tensor in (each for graph in with_bodies(model.graph) for each in graph.initializer):
             if not tensor.HasField("raw_data") or len(tensor.raw_data) < SMALLEST:
                 continue
             data = tensor.raw_data

@@ -5,7 +5,6 @@ import ctypes
 import io
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +14,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from .errors import ArtifactsError, SettingError
+from .errors import ArtifactsError
 from .settings import Defaults
 
-FORMAT_VERSION = "4"
+FORMAT_VERSION = "5"
 _PREFIX = "face_encryption."
-_ATTACK = re.compile(r"attack-(label|feature|cloak)-([1-9][0-9]*)\.onnx")
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
 
 _METADATA_PROPS = 14  # the field of this number in ONNX's ModelProto
@@ -71,7 +69,7 @@ class Graph:
         options.intra_op_num_threads = self._threads or 0
         # Threads that wait for more of the same would take the cores from the graph that is run next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        if "steps" not in self.keys:
+        if not self.text("kind").startswith("attack"):
             # A graph that runs once or twice a photo is not worth a second copy of its weights, in the blocked layout,
             # nor memory held for its next run.
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -157,7 +155,7 @@ class Artifacts:
         """
         self.folder = Path(folder)
         self._threads = threads
-        self._attacks: dict[tuple[AttackKind, int], Graph] = {}
+        self._attacks: dict[AttackKind, Graph] = {}
         if not os.path.isdir(self.folder):
             raise ArtifactsError(
                 f"{self.folder}: no such folder; run `face-encryption export`, or name it by --artifacts"
@@ -189,14 +187,25 @@ class Artifacts:
         except OSError as error:
             raise ArtifactsError(f"{self.folder}: cannot be read ({error.strerror})") from error
 
-    def steps(self, kind: AttackKind) -> list[int]:
-        """Return the numbers of steps for which an attack of this kind was exported, ascending.
+    def has(self, kind: AttackKind) -> bool:
+        """Return whether there is an attack of this kind.
 
         Raises:
             ArtifactsError: the folder cannot be read.
         """
-        matches = (_ATTACK.fullmatch(name) for name in self.files())
-        return sorted(int(match[2]) for match in matches if match and match[1] == kind)
+        return f"attack-{kind}.onnx" in self.files()
+
+    def attack(self, kind: AttackKind) -> Graph:
+        """Return the attack of a kind.
+
+        Raises:
+            ArtifactsError: there is no such attack, or it cannot be read, or it was exported from another checkpoint
+                than the recogniser.
+        """
+        if kind not in self._attacks:
+            graph = self._load(f"attack-{kind}.onnx", f"attack-{kind}")
+            self._attacks[kind] = self._of_same_checkpoint(graph)
+        return self._attacks[kind]
 
     def defaults(self, kind: AttackKind) -> Defaults:
         """Return what the artifacts recommend for an attack of this kind.
@@ -204,35 +213,7 @@ class Artifacts:
         Raises:
             ArtifactsError: as `attack`.
         """
-        return self._attack(kind, self._exported(kind)[0]).value("defaults", Defaults.parse)
-
-    def _exported(self, kind: AttackKind) -> list[int]:
-        if not (exported := self.steps(kind)):
-            raise ArtifactsError(f"{self.folder}: no attack-{kind}-K.onnx in this folder; export again")
-        return exported
-
-    def attack(self, kind: AttackKind, steps: int) -> Graph:
-        """Return the attack of a kind and so many steps.
-
-        Raises:
-            SettingError: no attack of so many steps was exported.
-            ArtifactsError: there is no attack of this kind, or it cannot be read, or it was exported from another
-                checkpoint than the recogniser.
-        """
-        exported = self._exported(kind)
-        if steps not in exported:
-            known = ", ".join(map(str, exported))
-            raise SettingError(
-                f"no attack of {steps} steps in {self.folder}, --steps chooses others; "
-                f"exported numbers of steps: {known}"
-            )
-        return self._attack(kind, steps)
-
-    def _attack(self, kind: AttackKind, steps: int) -> Graph:
-        if (kind, steps) not in self._attacks:
-            graph = self._load(f"attack-{kind}-{steps}.onnx", f"attack-{kind}")
-            self._attacks[kind, steps] = self._of_same_checkpoint(graph)
-        return self._attacks[kind, steps]
+        return self.attack(kind).value("defaults", Defaults.parse)
 
     def _of_same_checkpoint(self, graph: Graph) -> Graph:
         if graph.text("checkpoint_sha256") != self.recognizer.text("checkpoint_sha256"):

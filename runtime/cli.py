@@ -134,11 +134,10 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
     help="Change no pixel by more than this many levels, before JPEG's loss.  [default: by --strength]",
 )
 @click.option("--step-size", type=float, help="Levels that one step goes.  [default: by --effort and epsilon]")
-@click.option("--steps", type=int, help="Steps of the attack, one of those exported.  [default: by --effort]")
+@click.option("--steps", type=int, help="Steps of the attack, 1 to 1000.  [default: by --effort]")
 @click.option("--momentum", type=float, help="What each step keeps of earlier gradients, 0 to 2.")
 @click.option("--diversity", type=float, help="How much the views of a face differ between steps, 0 to 2.")
 @click.option("--perceptual", type=float, help="How far the budget shrinks on smooth skin and the like, 0 to 1.")
-@click.option("--intermediate", type=float, help="How much the surrogate's map halfway counts, 0 to 100.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
 @click.option(
     "--decoy",

@@ -95,8 +95,8 @@ class _Attack:
                 "momentum": np.array(self.plan.momentum, np.float32),
                 "diversity": np.array(self.plan.diversity, np.float32),
                 "perceptual": np.array(self.plan.perceptual, np.float32),
-                "intermediate": np.array(self.plan.intermediate, np.float32),
                 "seed": np.array(seed, np.int64),
+                "steps": np.array(self.plan.steps, np.int64),
             },
         )
         return np.asarray(protected, np.uint8)
@@ -177,7 +177,7 @@ class Protector:
         """Load what the settings need, so that a mistake in them shows before the first photo.
 
         Raises:
-            SettingError: the label or decoy is unknown, or no attack of so many steps was exported.
+            SettingError: the label or decoy is unknown.
             ArtifactsError: a graph cannot be loaded, or its metadata lack the decoys.
         """
         self._attack(settings)
@@ -193,7 +193,7 @@ class Protector:
         Raises:
             PhotoError: the photo cannot be read.
             NoFaceError: there is no face in it.
-            SettingError: a setting names a label, a decoy, a face or a number of steps that does not exist.
+            SettingError: a setting names a label, a decoy or a face that does not exist.
             ArtifactsError: the artifacts are missing, damaged or do not belong together.
             MemoryError: the photo is too large for the memory there is.
         """
@@ -252,7 +252,7 @@ class Protector:
             return "label"
         if settings.decoy is not None:
             return "feature"
-        return "cloak" if self.artifacts.steps("cloak") else "feature"
+        return "cloak" if self.artifacts.has("cloak") else "feature"
 
     def plan(self, settings: Settings) -> Plan:
         """Return the numbers that an attack with these settings runs with.
@@ -266,7 +266,7 @@ class Protector:
     def _attack(self, settings: Settings) -> _Attack:
         kind = self._kind(settings)
         plan = self.plan(settings)
-        graph = self.artifacts.attack(kind, plan.steps)
+        graph = self.artifacts.attack(kind)
         label, decoys = None, {}
         if settings.label is not None:
             if settings.label not in self.classes:

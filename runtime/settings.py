@@ -24,12 +24,10 @@ class Settings:
         epsilon: no pixel changes by more than this, in pixel levels, in [1, 255], before the loss of a lossy format.
         effort: a number of steps by name, with the step size that suits it; `steps` and `step_size` take their place.
         step_size: how far one step goes, in pixel levels, above 0. By default it is in proportion to epsilon.
-        steps: how many steps the attack takes; only exported numbers of steps exist.
+        steps: how many steps the attack takes, in [1, 1000].
         momentum: what part of the earlier steps' gradients each step keeps, from 0 to 2.
         diversity: how much the views of the face differ from step to step, from 0 to 2.
         perceptual: how far the budget shrinks where a change shows, as on smooth skin: 0 not at all, 1 fully.
-        intermediate: how much moving what the surrogate sees halfway counts beside its embedding, from 0 to 100; a
-            label, or an identity to move away from, takes no notice of it.
         label: the identity to move towards (targeted); None for nobody.
         decoy: the number, from 1, of the artifacts' decoy to move towards, or "any", where the seed and the number of
             the face decide which; None for none.
@@ -53,7 +51,6 @@ class Settings:
     momentum: float | None = None
     diversity: float | None = None
     perceptual: float | None = None
-    intermediate: float | None = None
     label: str | None = None
     decoy: int | Literal["any"] | None = None
     away: bool = False
@@ -76,15 +73,13 @@ class Settings:
             raise SettingError(f"epsilon is {self.epsilon:g}; it is in pixel levels, from 1 to 255")
         if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):
             raise SettingError(f"step size is {self.step_size:g}; it is in pixel levels and above 0")
-        if self.steps is not None and self.steps < 1:
-            raise SettingError(f"steps is {self.steps}; at least 1 is needed")
+        if self.steps is not None and not 1 <= self.steps <= 1000:
+            raise SettingError(f"steps is {self.steps}; it is from 1 to 1000")
         for name, value in (("momentum", self.momentum), ("diversity", self.diversity)):
             if value is not None and not 0 <= value <= 2:
                 raise SettingError(f"{name} is {value:g}; it is from 0 to 2")
         if self.perceptual is not None and not 0 <= self.perceptual <= 1:
             raise SettingError(f"perceptual is {self.perceptual:g}; it is from 0 to 1")
-        if self.intermediate is not None and not 0 <= self.intermediate <= 100:
-            raise SettingError(f"intermediate is {self.intermediate:g}; it is from 0 to 100")
         if not 0 <= self.seed < 2**31:
             raise SettingError(f"seed is {self.seed}; it is from 0 to {2**31 - 1}")
         if self.faces is not None and any(number < 1 for number in self.faces):
@@ -99,7 +94,7 @@ class Defaults:
         epsilon: the budget in pixel levels to which the step sizes belong.
         strength: budgets by name.
         effort: a number of steps and their size by name.
-        momentum, diversity, perceptual, intermediate: as in `Settings`.
+        momentum, diversity, perceptual: as in `Settings`.
     """
 
     epsilon: float
@@ -108,7 +103,6 @@ class Defaults:
     momentum: float
     diversity: float
     perceptual: float
-    intermediate: float
 
     @classmethod
     def parse(cls, text: str) -> "Defaults":
@@ -120,7 +114,7 @@ class Defaults:
         raw = json.loads(text)
         strength = {str(name): float(epsilon) for name, epsilon in raw["strength"].items()}
         effort = {str(name): (int(each["steps"]), float(each["step_size"])) for name, each in raw["effort"].items()}
-        others = (float(raw[name]) for name in ("momentum", "diversity", "perceptual", "intermediate"))
+        others = (float(raw[name]) for name in ("momentum", "diversity", "perceptual"))
         return cls(float(raw["epsilon"]), strength, effort, *others)
 
     def plan(self, settings: Settings) -> "Plan":
@@ -149,7 +143,6 @@ class Defaults:
             chosen(settings.momentum, self.momentum),
             chosen(settings.diversity, self.diversity),
             chosen(settings.perceptual, self.perceptual),
-            chosen(settings.intermediate, self.intermediate),
         )
 
 
@@ -163,4 +156,3 @@ class Plan:
     momentum: float
     diversity: float
     perceptual: float
-    intermediate: float

@@ -142,12 +142,11 @@ def recognizer(
 @click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True)
 @click.option("--epsilon", "epsilons", type=float, multiple=True, help="Budget in levels; several draw a curve.")
-@click.option("--steps", "counts", type=int, multiple=True, help="Steps, of those exported; several draw a curve.")
+@click.option("--steps", "counts", type=int, multiple=True, help="Steps of the attack; several draw a curve.")
 @click.option("--step-size", type=float)
 @click.option("--momentum", type=float)
 @click.option("--diversity", type=float)
 @click.option("--perceptual", type=float)
-@click.option("--intermediate", type=float)
 @click.option(
     "--gallery",
     type=click.IntRange(0),

@@ -85,17 +85,14 @@ class Recognizer(nn.Module):
         self.identities = nn.Parameter(torch.randn(classes, EMBEDDING_SIZE) * 0.01)
         self.scale = scale
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Embed and classify normalised images.
 
         `image` is float [B, 3, N, N], N at least 97, (pixel / 255 - mean) / std, RGB. Returns the embedding [B, 512]
-        of unit norm, the class logits [B, classes] in [-scale, scale], and an intermediate map, that of the third of
-        the four stages, [B, 256, N / 16, N / 16].
+        of unit norm and the class logits [B, classes] in [-scale, scale].
         """
-        net = self.backbone
-        third = net.layer3(net.layer2(net.layer1(net.maxpool(net.relu(net.bn1(net.conv1(image)))))))
-        embedding = F.normalize(self.neck(net.fc(net.avgpool(net.layer4(third)).flatten(1))))
-        return embedding, self.scale * F.linear(embedding, F.normalize(self.identities)), third
+        embedding = F.normalize(self.neck(self.backbone(image)))
+        return embedding, self.scale * F.linear(embedding, F.normalize(self.identities))
 
 
 def identity_loss(logits: Tensor, labels: Tensor, margin: float = 0.0) -> Tensor:

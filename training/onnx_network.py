@@ -18,9 +18,6 @@ Attributes = dict[str, Any]
 
 CPU = torch.device("cpu")
 
-# The intermediate map is the last that is shrunk at most so many times, as the third of four stages is in ours.
-SHRUNK = 16
-
 
 def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     stride, dilation = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
@@ -114,19 +111,14 @@ class OnnxNetwork(nn.Module):
 
     mean: Tensor
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embed RGB images f32 [B, 3, N, N] in levels: [B, D] of unit norm, twice, as there are no logits.
-
-        Besides it returns an intermediate map, the last of at least N / `SHRUNK` pixels each way.
-        """
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed RGB images f32 [B, 3, N, N] in levels: [B, D] of unit norm, twice, as there are no logits."""
         image = ((image.flip(1) if self.backwards else image) - self.mean) / self.std
-        values, intermediate = self.values | {self.input: image}, image
+        values = self.values | {self.input: image}
         for op, attributes, inputs, output in self.nodes:
-            result = values[output] = op(attributes, *(values[name] for name in inputs))
-            if result.dim() == 4 and SHRUNK * result.shape[-1] >= image.shape[-1]:
-                intermediate = result
+            values[output] = op(attributes, *(values[name] for name in inputs))
         embedding = F.normalize(values[self.output].flatten(1))
-        return embedding, embedding, intermediate
+        return embedding, embedding
 
 
 def _folded(path: Path) -> onnx.ModelProto:

@@ -17,7 +17,8 @@ from PIL import Image
 from face_encryption.export.attack import Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.cloak import Cloak, CloakReference, Source
-from face_encryption.export.graphs import FEATURE, cloak_graph, cloak_reference_graph, cloak_step_graph, gradient_graph
+from face_encryption.export.graphs import FEATURE, cloak_reference_graph, cloak_step_graph, gradient_graph
+from face_encryption.export.loop import looped
 from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import picture
@@ -32,7 +33,6 @@ NUMBERS = {
     "momentum": 1.0,
     "diversity": 1.0,
     "perceptual": 1.0,
-    "intermediate": 3.0,
 }
 
 
@@ -102,10 +102,9 @@ def test_anothers_network_is_read_right(others: dict[str, AlignedRecognizer]) ->
         face = picture(recognizer.size)
         level = torch.from_numpy(face).permute(2, 0, 1)[None].float()
         with torch.no_grad():
-            embedding, _, intermediate = other_surrogate(recognizer)(level)
+            embedding, _ = other_surrogate(recognizer)(level)
         want = recognizer.embed_aligned(Image.fromarray(face))
         assert torch.allclose(embedding[0], torch.from_numpy(want), atol=1e-5)
-        assert intermediate.shape == (1, 24, recognizer.size // 8, recognizer.size // 8)
 
 
 def test_real_recognisers_are_read_right(shared: Path) -> None:
@@ -128,7 +127,7 @@ def test_gradient_of_anothers_network_is_autograds(others: dict[str, AlignedReco
         surrogate = other_surrogate(recognizer)
         image = torch.from_numpy(picture(recognizer.size)).permute(2, 0, 1)[None].float()
         reference = torch.nn.functional.normalize(torch.randn(20, generator=torch.Generator().manual_seed(0)), dim=0)
-        given = {"image": image, "reference": reference, "unchanged": image.flip(3), "weight": torch.tensor(3.0)}
+        given = {"image": image, "reference": reference}
         want, loss, embedding = surrogate.embedding_gradient(*given.values())
         feed = {name: each.numpy() for name, each in given.items()}
         got, got_loss, got_embedding = session(gradient_graph(surrogate, FEATURE)).run(None, feed)
@@ -156,7 +155,7 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     found = sources(others)
     surrogates = [other_surrogate(recognizer) for recognizer in others.values()]
     gradients = [gradient_graph(each, FEATURE) for each in surrogates]
-    graph, reference = cloak_graph(gradients, found, steps), cloak_reference_graph(gradients, found)
+    graph, reference = looped(cloak_step_graph(gradients, found)), cloak_reference_graph(gradients, found)
     assert {node.domain for each in (graph, reference) for node in each.graph} == {""}
     shown = {"face": picture(100), "keypoints": KEYPOINTS}
     (references,) = session(reference).run(None, shown)
@@ -165,9 +164,10 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     np.testing.assert_allclose(references, seen.numpy(), atol=1e-5)
     numbers: dict[str, Any] = {name: np.array(value, np.float32) for name, value in NUMBERS.items()}
     feed = {**shown, "references": references, **numbers, "seed": np.array(3)}
-    got, losses = session(graph).run(None, feed)
     with torch.no_grad():
-        want, expected = Cloak(found, steps)(*(torch.from_numpy(np.asarray(value)) for value in feed.values()))
+        want, expected = Cloak(found).repeated(steps, *(torch.from_numpy(np.asarray(each)) for each in feed.values()))
+    feed["steps"] = np.array(steps)
+    got, losses = session(graph).run(None, feed)
     assert np.abs(got.astype(int) - feed["face"]).max() <= 8
     assert (got == want.numpy()).mean() > 0.98
     np.testing.assert_allclose(losses, expected.numpy(), atol=1e-2)
@@ -180,17 +180,16 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     np.testing.assert_allclose(session(graph).run(None, still | {"references": 3 * references})[1], met, atol=1e-4)
 
 
-def test_the_unrolled_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -> None:
+def test_the_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -> None:
     found, steps = sources(others), 3
     gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in others.values()]
-    unrolled, single = (
-        session(each) for each in (cloak_graph(gradients, found, steps), cloak_step_graph(gradients, found))
-    )
+    step = cloak_step_graph(gradients, found)
+    single, repeated = session(step), session(looped(step))
     numbers: dict[str, Any] = {name: np.array(value, np.float32) for name, value in NUMBERS.items()}
     references = np.random.default_rng(0).normal(size=sum(source.dimensions for source in found)).astype(np.float32)
     feed = {"face": picture(100), "keypoints": KEYPOINTS, "references": references, **numbers, "seed": np.array(3)}
-    want, losses = unrolled.run(None, feed)
-    perturbation = velocity = np.full((100, 100, 3), np.nan, np.float32)  # nothing of these counts at the beginning
+    want, losses = repeated.run(None, feed | {"steps": np.array(steps)})
+    perturbation = velocity = np.full((3, 100, 100), np.nan, np.float32)  # nothing of these counts at the beginning
     for iteration in range(steps):
         state = {"perturbation": perturbation, "velocity": velocity, "iteration": np.array(iteration)}
         perturbation, velocity, got, loss = single.run(None, feed | state)
@@ -201,12 +200,12 @@ def test_the_unrolled_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -
 def test_protect_uses_the_cloak_that_was_exported(
     others: dict[str, AlignedRecognizer], astronaut: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", [2], others=others, report=lambda _: None)
-    assert {check.graph for check in checks} > {"attack-cloak-2.onnx", "attack-cloak-step.onnx", "cloak-reference.onnx"}
+    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", others=others, report=lambda _: None)
+    assert {check.graph for check in checks} > {"attack-cloak.onnx", "attack-cloak-step.onnx", "cloak-reference.onnx"}
     protector = Protector(tmp_path / "artifacts")
-    assert protector.artifacts.steps("cloak") == [2]
+    assert protector.artifacts.has("cloak")
     assert protector.artifacts.defaults("cloak") == protector.artifacts.defaults("feature")
-    assert protector.artifacts.attack("cloak", 2).text("surrogates") == '["ours", "one", "two"]'
+    assert protector.artifacts.attack("cloak").text("surrogates") == '["ours", "one", "two"]'
     png = io.BytesIO()
     Image.fromarray(astronaut).save(png, "PNG")
     protected = protector.protect(png.getvalue(), Settings(steps=2))

@@ -12,7 +12,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from click.testing import CliRunner
-from onnx import shape_inference
+from onnx import numpy_helper, shape_inference
 from PIL import Image
 from torch import nn
 
@@ -39,12 +39,12 @@ class Small(nn.Module):
         self.third, self.aside = nn.Conv2d(16, 32, 3, 2, 1), nn.Conv2d(16, 32, 1, 2)
         self.embed = nn.Linear(32 * 9, 512)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         image = nn.functional.max_pool2d(self.first(image).relu(), 2, 2, 0)
-        halfway = (image + self.second(image)).relu()
-        image = (self.third(halfway) + self.aside(halfway)).relu()
+        image = (image + self.second(image)).relu()
+        image = (self.third(image) + self.aside(image)).relu()
         embedding = nn.functional.normalize(self.embed(image.flatten(1)))
-        return embedding, 64 * embedding[:, :5], halfway
+        return embedding, 64 * embedding[:, :5]
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +70,14 @@ def run(model: ir.Model, feed: dict[str, torch.Tensor]) -> list[Any]:
     return list(session.run(None, {name: each.numpy() for name, each in feed.items()}))
 
 
-@pytest.mark.parametrize("weight", [0.0, 3.0, -3.0])
 def test_the_gradient_has_the_direction_of_the_float_one(
-    surrogate: Surrogate, exported: Callable[[], ir.Model], ranges: list[float], weight: float
+    surrogate: Surrogate, exported: Callable[[], ir.Model], ranges: list[float]
 ) -> None:
     random = np.random.default_rng(0)
     for seed in range(20, 24):
         image = torch.from_numpy(picture(SIZE, seed)).permute(2, 0, 1)[None].float()
         reference = nn.functional.normalize(torch.from_numpy(random.normal(size=512)).float(), dim=0)
-        noise = torch.from_numpy(random.uniform(-8, 8, image.shape)).float()
-        feed = {"image": image, "reference": reference, "unchanged": image + noise, "weight": torch.tensor(weight)}
+        feed = {"image": image, "reference": reference}
         got, loss, embedding = run(integer_gradient(exported(), ranges), feed)
         gradient, expected, wanted = (each.numpy() for each in surrogate.embedding_gradient(*feed.values()))
         cosine = (got * gradient).sum() / np.linalg.norm(got) / np.linalg.norm(gradient)
@@ -108,10 +106,13 @@ def test_integer_weights_are_made_when_the_graph_is_loaded(
     assert not [tensor for tensor in proto.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
     ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     model = onnx.load(tmp_path / "optimised.onnx")
-    values = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "QLinearConv"]
     assert convolutions
-    assert all(values[node.input[3]] == onnx.TensorProto.INT8 for node in convolutions)
+    weights = [values[node.input[3]] for node in convolutions]
+    assert all(each.dtype == np.int8 for each in weights)
+    # Two products of bytes and these fit 16 bits, where processors without byte dot products sum them.
+    assert max(np.abs(each.astype(int)).max() for each in weights) == 63
 
 
 def test_ranges_are_those_of_the_maps(
@@ -185,9 +186,9 @@ def test_the_shipped_checkpoint_protects_in_integers(
     astronaut: np.ndarray[Any, Any], artifacts: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "integers"
-    checks = export_artifacts(MODELS / "recognizer.safetensors", folder, [4], arithmetic="int8", report=lambda _: None)
+    checks = export_artifacts(MODELS / "recognizer.safetensors", folder, arithmetic="int8", report=lambda _: None)
     assert all(check.ok for check in checks)
-    model = onnx.load(folder / "attack-feature-4.onnx", load_external_data=False)
+    model = onnx.load(folder / "attack-feature-step.onnx", load_external_data=False)
     assert _integer_share(model) > 0.9
     photo = io.BytesIO()
     Image.fromarray(astronaut).save(photo, "PNG")

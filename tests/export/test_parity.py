@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from face_encryption.export.attack import FEATHER, GRID, Attack, Move, Square
+from face_encryption.export.attack import FEATHER, GRID, Attack, Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
     FEATURE,
@@ -26,11 +26,11 @@ from face_encryption.export.graphs import (
     FaceRecognizer,
     Objective,
     Surrogate,
-    attack_graph,
     attack_step_graph,
     fold,
     gradient_graph,
 )
+from face_encryption.export.loop import looped
 from face_encryption.export.noise import random_start
 from face_encryption.export.validate import Check, ParityError, Validator, picture
 from face_encryption.runtime.faces import cut_square, detect
@@ -38,6 +38,7 @@ from face_encryption.training.model import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 11
+OBJECTIVES = pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
 AWAY_AND_TOWARDS = pytest.mark.parametrize(
     ("objective", "direction"),
     [(LABEL, 1.0), (LABEL, -1.0), (FEATURE, 1.0), (FEATURE, -1.0)],
@@ -67,8 +68,18 @@ class Setup:
     face: NDArray[np.uint8]
     own: int
 
-    def attack(self, objective: Objective, steps: int) -> Attack:
-        return Attack(self.reference.gradient(objective), self.reference.size, steps)
+    def attack(self, objective: Objective) -> Attack:
+        return Attack(self.reference.gradient(objective), self.reference.size)
+
+    def stepwise(self, name: str, steps: int, face: NDArray[np.uint8], **chosen: Any) -> tuple[Any, list[float]]:
+        """Run the graph of one step so many times, as a client does that shows progress."""
+        perturbation = velocity = np.zeros((3, min(len(face), GRID), min(len(face), GRID)), np.float32)
+        losses = []
+        for iteration in range(steps):
+            state = {"perturbation": perturbation, "velocity": velocity, "iteration": iteration}
+            perturbation, velocity, protected, loss = self.graphs.run(f"{name}-step", face=face, **state, **chosen)
+            losses.append(float(loss))
+        return protected, losses
 
     def settings(
         self,
@@ -89,7 +100,6 @@ class Setup:
             "momentum": np.float32(not plain),
             "diversity": np.float32(not plain),
             "perceptual": np.float32(not plain),
-            "intermediate": np.float32(0 if plain else 3),
             "seed": np.array(SEED),
         }
 
@@ -129,8 +139,8 @@ def test_1_recognizer(setup: Setup, side: int) -> None:
         np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-@pytest.mark.parametrize(("objective", "weight"), [(LABEL, 0.0), (FEATURE, 0.0), (FEATURE, 3.0), (FEATURE, -3.0)])
-def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective, weight: float) -> None:
+@OBJECTIVES
+def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective) -> None:
     import onnx_ir as ir
 
     model, description = load_checkpoint(CHECKPOINT)
@@ -139,10 +149,8 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
     square = plain_square(setup.face)
     image = plain_view(square, torch.zeros(3, *setup.face.shape[:2]))
     target = setup.settings(objective, 1.0)[objective.target]
-    others = {"unchanged": image.flip(3), "weight": torch.tensor(weight)}
-    want, loss = setup.reference.gradient(objective)(image, torch.tensor(target), *others.values())
-    feed = {"image": image.numpy(), objective.target: target, **{name: each.numpy() for name, each in others.items()}}
-    got, got_loss, embedding = session.run(None, feed)
+    want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
+    got, got_loss, embedding = session.run(None, {"image": image.numpy(), objective.target: target})
     assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
     relevant = np.abs(want.numpy()) > 1e-3 * np.abs(want.numpy()).max()
     assert (np.sign(got) == np.sign(want.numpy()))[relevant].mean() >= 0.999
@@ -152,42 +160,36 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
 
 @AWAY_AND_TOWARDS
 def test_3_every_step_from_pytorchs_own_perturbation(setup: Setup, objective: Objective, direction: float) -> None:
-    attack, chosen = setup.attack(objective, 1), setup.settings(objective, direction)
-    given = tensors(chosen)
-    square = attack.square(torch.from_numpy(setup.face), given["epsilon"], given["perceptual"])
-    move = Move(*(given[key] for key in ("direction", "step_size", "momentum", "diversity", "intermediate")))
-    perturbation, draws = attack.begin(square, given["seed"]), attack.draws(given["seed"])
-    velocity = torch.zeros_like(perturbation)
+    attack, chosen = setup.attack(objective), setup.settings(objective, direction)
+    given, face = tensors(chosen), torch.from_numpy(setup.face)
+    perturbation = velocity = torch.zeros(3, *setup.face.shape[:2])
     for iteration in range(8):
         got, moved, _, loss = setup.graphs.run(
             f"attack-{objective.name}-step",
             face=setup.face,
-            perturbation=perturbation.permute(1, 2, 0).numpy(),
-            velocity=velocity.permute(1, 2, 0).numpy(),
+            perturbation=perturbation.numpy(),
+            velocity=velocity.numpy(),
             iteration=iteration,
             **chosen,
         )
-        perturbation, velocity, expected = attack.step(
-            square, perturbation, velocity, given[objective.target], move, draws[iteration]
+        perturbation, velocity, _, expected = attack(
+            face, *given.values(), perturbation, velocity, torch.tensor(iteration)
         )
         assert loss == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
-        want = velocity.permute(1, 2, 0).numpy()
+        want = velocity.numpy()
         assert np.linalg.norm(moved - want) / np.linalg.norm(want) < 1e-2
-        same = np.abs(got - perturbation.permute(1, 2, 0).numpy()) < 1e-3
+        same = np.abs(got - perturbation.numpy()) < 1e-3
         assert same[np.abs(want) > 1e-3 * np.abs(want).max()].mean() >= 0.999  # where the sign is not of rounding
 
 
-@pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
+@OBJECTIVES
 @pytest.mark.parametrize("steps", STEPS)
-def test_3_the_unrolled_graph_is_its_steps(setup: Setup, steps: int, objective: Objective) -> None:
+def test_3_the_graph_is_its_steps(setup: Setup, steps: int, objective: Objective) -> None:
     name, chosen = f"attack-{objective.name}", setup.settings(objective, -1.0)
-    unrolled, losses = setup.graphs.run(f"{name}-{steps}", face=setup.face, **chosen)
-    perturbation = velocity = np.zeros(setup.face.shape, np.float32)
-    for iteration in range(steps):
-        state = {"perturbation": perturbation, "velocity": velocity, "iteration": iteration}
-        perturbation, velocity, stepped, loss = setup.graphs.run(f"{name}-step", face=setup.face, **state, **chosen)
-        assert loss == pytest.approx(losses[iteration], rel=1e-3, abs=1e-4)
-    assert (unrolled == stepped).mean() >= 0.99
+    protected, losses = setup.graphs.run(name, face=setup.face, steps=steps, **chosen)
+    stepped, met = setup.stepwise(name, steps, setup.face, **chosen)
+    assert losses == pytest.approx(met, rel=1e-3, abs=1e-4)
+    assert (protected == stepped).mean() >= 0.99
 
 
 @settings(deadline=None, max_examples=25)
@@ -216,17 +218,17 @@ def test_4_bounds(
     low, high = sorted(random.integers(0, 256, 2))
     face = random.integers(low, high + 1, (side, side, 3), dtype=np.uint8)
     chosen = setup.settings(objective, direction, epsilon, step_size) | {"seed": np.array(seed)}
-    protected, losses = setup.graphs.run(f"attack-{objective.name}-{steps}", face=face, **chosen)
+    protected, losses = setup.graphs.run(f"attack-{objective.name}", face=face, steps=steps, **chosen)
     assert protected.dtype == np.uint8
     assert protected.shape == face.shape
     assert np.abs(protected.astype(int) - face).max() <= math.floor(epsilon)
     assert np.isfinite(losses).all()
 
 
-@pytest.mark.parametrize("objective", [LABEL, FEATURE], ids=lambda objective: objective.name)
+@OBJECTIVES
 @pytest.mark.parametrize("steps", STEPS)
 def test_4_same_seed_same_bytes(setup: Setup, steps: int, objective: Objective) -> None:
-    name, chosen = f"attack-{objective.name}-{steps}", setup.settings(objective, -1.0)
+    name, chosen = f"attack-{objective.name}", setup.settings(objective, -1.0) | {"steps": np.array(steps)}
     first = setup.graphs.run(name, face=setup.face, **chosen)[0]
     fresh = Graphs(setup.graphs.folder).run(name, face=setup.face, **chosen)[0]
     other = setup.graphs.run(name, face=setup.face, **chosen | {"seed": np.array(SEED + 1)})[0]
@@ -238,8 +240,8 @@ def test_4_same_seed_same_bytes(setup: Setup, steps: int, objective: Objective) 
 @AWAY_AND_TOWARDS
 def test_5_outcome(setup: Setup, steps: int, objective: Objective, direction: float) -> None:
     chosen = setup.settings(objective, direction)
-    got, _ = setup.graphs.run(f"attack-{objective.name}-{steps}", face=setup.face, **chosen)
-    want, _ = setup.attack(objective, steps)(torch.from_numpy(setup.face), *tensors(chosen).values())
+    got, _ = setup.graphs.run(f"attack-{objective.name}", face=setup.face, steps=steps, **chosen)
+    want, _ = setup.attack(objective).repeated(steps, torch.from_numpy(setup.face), *tensors(chosen).values())
     (embedding, probabilities), (expected_embedding, expected) = setup.recognise(got), setup.recognise(want.numpy())
     assert embedding @ expected_embedding >= 0.99
     if objective is LABEL:
@@ -251,31 +253,6 @@ def test_5_outcome(setup: Setup, steps: int, objective: Objective, direction: fl
         assert reached == pytest.approx(expected_embedding @ chosen["reference"], abs=1e-2)
         start = setup.recognise(setup.face)[0] @ chosen["reference"]
         assert reached < start if direction < 0 else reached > start
-
-
-@pytest.mark.parametrize("direction", [1.0, -1.0])
-def test_5_the_intermediate_map_moves_away_in_both_directions(setup: Setup, direction: float) -> None:
-    def map_of(face: NDArray[np.uint8]) -> torch.Tensor:
-        with torch.no_grad():
-            _, _, intermediate = setup.reference(setup.reference.image(torch.from_numpy(face)))
-        return torch.flatten(intermediate)
-
-    chosen, kept = setup.settings(FEATURE, direction), []
-    for weight in (0, 3, 10):
-        given = chosen | {"intermediate": np.float32(weight)}
-        protected, losses = setup.graphs.run("attack-feature-4", face=setup.face, **given)
-        kept.append(torch.cosine_similarity(map_of(protected), map_of(setup.face), 0).item())
-        assert losses[-1] > losses[0] if direction < 0 else losses[-1] < losses[0]
-    assert kept[0] > kept[1] > kept[2]
-
-
-def test_5_a_label_takes_no_notice_of_the_intermediate_map(setup: Setup) -> None:
-    chosen = setup.settings(LABEL, 1.0)
-    with_it, without = (
-        setup.graphs.run("attack-label-2", face=setup.face, **chosen | {"intermediate": np.float32(weight)})[0]
-        for weight in (3, 0)
-    )
-    assert np.array_equal(with_it, without)
 
 
 @pytest.mark.parametrize("steps", STEPS)
@@ -302,11 +279,11 @@ def test_6_foolbox_from_the_same_start(setup: Setup, steps: int, direction: floa
     attack = FromOurStart(abs_stepsize=STEP_SIZE, steps=steps)
     model = foolbox.PyTorchModel(Seen().eval(), bounds=(0, 255))
     theirs = attack.run(model, square.pixels[None], goal, epsilon=EPSILON)[0] - square.pixels
-    ours = setup.graphs.run(f"attack-label-{steps}", face=setup.face, **chosen)[0]
+    ours = setup.graphs.run("attack-label", face=setup.face, steps=steps, **chosen)[0]
 
     def loss(protected: torch.Tensor) -> float:
         image = setup.reference.image(protected)
-        return setup.reference.loss(LABEL)(image, label[0], image, torch.zeros(()))[0].item()
+        return setup.reference.loss(LABEL)(image, label[0])[0].item()
 
     start, reached = loss(torch.from_numpy(setup.face)), loss(square.protected(theirs))
     # Signs of gradients near zero fall either way; after many steps that shows, as a small part of the way.
@@ -319,7 +296,7 @@ def test_4_bounds_of_any_side(setup: Setup, side: int) -> None:
     """Among them faces of more pixels than the steps' grid."""
     face = np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
     chosen = setup.settings(FEATURE, -1.0, epsilon=2.5, step_size=3.0) | {"perceptual": np.float32(0)}
-    protected, _ = setup.graphs.run("attack-feature-2", face=face, **chosen)
+    protected, _ = setup.graphs.run("attack-feature", face=face, steps=2, **chosen)
     change = np.abs(protected.astype(int) - face)
     assert protected.shape == face.shape
     assert change.max() == 2
@@ -330,9 +307,9 @@ def test_5_a_close_up_is_attacked_on_a_grid(setup: Setup, side: int) -> None:
     face = np.asarray(Image.fromarray(setup.face).resize((side, side), Image.Resampling.BICUBIC))
     chosen = setup.settings(FEATURE, -1.0)
     start = setup.recognise(face)[0]
-    got, losses = setup.graphs.run("attack-feature-4", face=face, **chosen | {"reference": start})
-    attack = setup.attack(FEATURE, 4)
-    want, expected = attack(torch.from_numpy(face), *tensors(chosen | {"reference": start}).values())
+    got, losses = setup.graphs.run("attack-feature", face=face, steps=4, **chosen | {"reference": start})
+    given = tensors(chosen | {"reference": start})
+    want, expected = setup.attack(FEATURE).repeated(4, torch.from_numpy(face), *given.values())
     (embedding, _), (wanted, _) = setup.recognise(got), setup.recognise(want.numpy())
     assert losses[1:] == pytest.approx(expected.numpy()[1:], abs=2e-2)
     assert embedding @ wanted >= 0.98
@@ -348,15 +325,12 @@ def test_up_to_the_grids_size_the_pixels_are_the_faces_own(setup: Setup) -> None
     assert torch.equal(change, torch.round(square.mask * perturbation))
 
 
-def test_the_step_graph_of_a_close_up_is_the_unrolled_one(setup: Setup) -> None:
+def test_3_the_graph_of_a_close_up_is_its_steps(setup: Setup) -> None:
     face, chosen = picture(GRID + 50), setup.settings(FEATURE, -1.0)
-    unrolled, losses = setup.graphs.run("attack-feature-2", face=face, **chosen)
-    perturbation = velocity = np.zeros((GRID, GRID, 3), np.float32)
-    for iteration in range(2):
-        state = {"perturbation": perturbation, "velocity": velocity, "iteration": iteration}
-        perturbation, velocity, stepped, loss = setup.graphs.run("attack-feature-step", face=face, **state, **chosen)
-        assert loss == pytest.approx(losses[iteration], rel=1e-3, abs=1e-4)
-    assert (unrolled == stepped).mean() >= 0.99
+    protected, losses = setup.graphs.run("attack-feature", face=face, steps=2, **chosen)
+    stepped, met = setup.stepwise("attack-feature", 2, face, **chosen)
+    assert losses == pytest.approx(met, rel=1e-3, abs=1e-4)
+    assert (protected == stepped).mean() >= 0.99
 
 
 def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> None:
@@ -365,8 +339,8 @@ def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> Non
         setup.graphs.run(
             "attack-label-step",
             face=setup.face,
-            perturbation=np.full(setup.face.shape, value, np.float32),
-            velocity=np.full(setup.face.shape, value, np.float32),
+            perturbation=np.full((3, *setup.face.shape[:2]), value, np.float32),
+            velocity=np.full((3, *setup.face.shape[:2]), value, np.float32),
             iteration=iteration,
             **chosen,
         )[0]
@@ -377,7 +351,7 @@ def test_the_step_graph_starts_from_the_seed_at_iteration_0(setup: Setup) -> Non
 
 
 def test_validation_notices_a_wrong_graph(setup: Setup, tmp_path: Path) -> None:
-    """A graph of another recognizer, and one that takes other steps, must not pass."""
+    """Graphs of another recognizer must not pass, nor one that loses a step."""
     import onnx_ir as ir
 
     model, description = load_checkpoint(CHECKPOINT)
@@ -386,11 +360,12 @@ def test_validation_notices_a_wrong_graph(setup: Setup, tmp_path: Path) -> None:
     with torch.no_grad():
         other.backbone.conv1.weight.mul_(1 + 0.05 * torch.randn_like(other.backbone.conv1.weight))
     gradient, size = gradient_graph(fold(other, description), LABEL), description.input_size
-    ir.save(attack_step_graph(gradient, LABEL, size), tmp_path / "attack-label-step.onnx")
-    ir.save(attack_graph(gradient, LABEL, size, 1), tmp_path / "attack-label-2.onnx")
+    step = attack_step_graph(gradient, LABEL, size)
+    ir.save(step, tmp_path / "attack-label-step.onnx")
+    ir.save(looped(step), tmp_path / "attack-label.onnx")
     validator = Validator(model, description, tmp_path)
     validator.attack_step("attack-label-step.onnx", LABEL)
-    validator.attack("attack-label-2.onnx", LABEL, 2)
-    with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label-2\.onnx"):
+    validator.attack("attack-label.onnx", LABEL)
+    with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label\.onnx"):
         validator.raise_failures()
     assert not Check("graph", "what", float("nan"), 1.0).ok

@@ -10,11 +10,10 @@ from face_encryption.runtime.artifacts import FORMAT_VERSION
 ATTACK = {
     "kind": "attack-label",
     "format_version": FORMAT_VERSION,
-    "steps": "2",
     "checkpoint_sha256": "abc",
     "decoys": "[[0.6, 0.8], [0.8, -0.6]]",
     "defaults": '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
-    ' "perceptual": 1, "intermediate": 3, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
+    ' "perceptual": 1, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
 }
 RECOGNIZER = {
     "kind": "recognizer",
@@ -36,12 +35,10 @@ def graph_file(path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
-def artifacts_folder(
-    folder: Path, recognizer: dict[str, str] = RECOGNIZER, attack: dict[str, str] = ATTACK, steps: int = 2
-) -> Path:
+def artifacts_folder(folder: Path, recognizer: dict[str, str] = RECOGNIZER, attack: dict[str, str] = ATTACK) -> Path:
     """Write a folder with a recogniser and two attacks that have the right metadata but compute nothing."""
     folder.mkdir(exist_ok=True)
     graph_file(folder / "recognizer.onnx", recognizer)
     for kind in ("label", "feature"):
-        graph_file(folder / f"attack-{kind}-{steps}.onnx", attack | {"kind": f"attack-{kind}"})
+        graph_file(folder / f"attack-{kind}.onnx", attack | {"kind": f"attack-{kind}"})
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from face_encryption.runtime.artifacts import FORMAT_VERSION, Artifacts, Graph, names, threshold_at
-from face_encryption.runtime.errors import ArtifactsError, SettingError
+from face_encryption.runtime.errors import ArtifactsError
 from face_encryption.runtime.inspection import inspect_folder, table
 
 from .graphs import ATTACK, RECOGNIZER, artifacts_folder, graph_file
@@ -144,42 +144,38 @@ def test_classes_that_are_no_list_of_names(text: str) -> None:
         names(text)
 
 
-def test_attack_by_steps(tmp_path: Path) -> None:
+def test_attacks(tmp_path: Path) -> None:
     artifacts = Artifacts(artifacts_folder(tmp_path))
-    graph_file(tmp_path / "attack-label-10.onnx", ATTACK | {"steps": "10"})
-    graph_file(tmp_path / "attack-label-step.onnx", ATTACK | {"kind": "attack-label-step"})
-    assert artifacts.steps("label") == [2, 10]
-    assert artifacts.steps("feature") == [2]
-    assert artifacts.attack("label", 10).text("steps") == "10"
-    assert artifacts.attack("feature", 2).text("kind") == "attack-feature"
+    graph_file(tmp_path / "attack-cloak-step.onnx", ATTACK | {"kind": "attack-cloak-step"})
+    assert artifacts.has("feature")
+    assert not artifacts.has("cloak")
+    assert artifacts.attack("feature").text("kind") == "attack-feature"
     assert artifacts.defaults("feature").effort == {"normal": (2, 2.0)}
-    with pytest.raises(SettingError, match=r"no attack of 3 steps in .*; exported numbers of steps: 2, 10"):
-        artifacts.attack("label", 3)
 
 
 def test_no_attack_at_all(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactsError, match=r"no attack-feature-K\.onnx"):
-        Artifacts(tmp_path).attack("feature", 2)
+    with pytest.raises(ArtifactsError, match=r"attack-feature\.onnx: no such file; run `face-encryption export`"):
+        Artifacts(tmp_path).attack("feature")
 
 
 def test_attack_of_another_checkpoint(tmp_path: Path) -> None:
     artifacts_folder(tmp_path, attack=ATTACK | {"checkpoint_sha256": "def"})
     with pytest.raises(ArtifactsError, match=r"from another checkpoint than recognizer\.onnx; export again"):
-        Artifacts(tmp_path).attack("label", 2)
+        Artifacts(tmp_path).attack("label")
 
 
 def test_inspection(tmp_path: Path) -> None:
     (artifacts_folder(tmp_path) / "weights.bin").write_bytes(bytes(2_000_000))
     found = inspect_folder(tmp_path)
     assert [graph["file"] for graph in found["graphs"]] == [
-        "attack-feature-2.onnx",
-        "attack-label-2.onnx",
+        "attack-feature.onnx",
+        "attack-label.onnx",
         "recognizer.onnx",
     ]
     assert found["graphs"][2]["metadata"]["classes"] == ["Ada", "Grace"]
     assert found["weights"] == [{"file": "weights.bin", "bytes": 2_000_000}]
     lines = table(found).splitlines()
-    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", "4", "2", "abc"]
+    assert lines[3].split() == ["recognizer.onnx", "0.0", "recognizer", FORMAT_VERSION, "2", "abc"]
     assert lines[-1] == "threshold at FAR 1.0%: similarity 0.350"
 
 

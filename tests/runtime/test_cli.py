@@ -275,7 +275,7 @@ def test_full_disk(photo_file: Path) -> None:
         (["--step-size", "0"], "step size is 0"),
         (["--step-size", "inf"], "step size is inf"),
         (["--steps", "0"], "steps is 0"),
-        (["--steps", "5"], "no attack of 5 steps"),
+        (["--steps", "1001"], "steps is 1001"),
         (["--seed=-1"], "seed is -1"),
         (["--faces", "0"], "numbered from 1"),
         (["--decoy", "0"], "decoys are numbered from 1"),

@@ -13,7 +13,6 @@ DEFAULTS = Defaults(
     momentum=1,
     diversity=0.5,
     perceptual=1,
-    intermediate=3,
 )
 
 
@@ -31,6 +30,7 @@ DEFAULTS = Defaults(
         ({"step_size": math.nan}, "step size is nan"),
         ({"step_size": math.inf}, "step size is inf"),
         ({"steps": 0}, "steps is 0"),
+        ({"steps": 1001}, "steps is 1001"),
         ({"momentum": -1}, "momentum is -1"),
         ({"diversity": math.nan}, "diversity is nan"),
         ({"perceptual": 1.5}, "perceptual is 1.5"),

@@ -105,7 +105,7 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     assert loaded.thresholds == report.verification.thresholds
     assert loaded.true_accept_rates == {rate: round(share, 4) for rate, share in report.verification.rates.items()}
     assert loaded.thresholds["0.001"] >= loaded.thresholds["0.01"]
-    embedding, logits, _ = model(torch.zeros(2, 3, 112, 112))
+    embedding, logits = model(torch.zeros(2, 3, 112, 112))
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
     assert logits.shape == (2, 2)
 
