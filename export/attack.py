@@ -27,22 +27,26 @@ FEATHER = 0.06
 # in levels; 5.4 is where SSIM's own constant (0.03 * 255)^2 / 2 lies.
 WINDOW, BUSY, FLAT = 7, 14.0, 5.4
 # How far a view of diversity 1 is at most zoomed and shifted, in parts of the square's edge; every other is mirrored.
-ZOOM, SHIFT = 0.12, 0.06
-# A step draws these from the seed: zoom, two shifts, and whether to mirror.
-DRAWS = 4
+# It is blurred over up to so many times as many pixels, for strangers often see a face smaller than it was.
+ZOOM, SHIFT, BLUR = 0.12, 0.06, 2.0
+# A step draws these from the seed: zoom, two shifts, whether to mirror, and the blur.
+DRAWS = 5
 
 # Of a loss by an image f32 [1, 3, size, size] in levels: `gradient(image, target) -> (gradient, loss)`.
 Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def resampling_matrix(side: int, size: int, zoom: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+def resampling_matrix(
+    side: int, size: int, zoom: Tensor | None = None, shift: Tensor | None = None, blur: Tensor | float = 1.0
+) -> Tensor:
     """Weights f32 [size, side] that resample a line of `side` pixels to `size`.
 
     A triangle filter with pixel centres at half integers, widened when it shrinks: what Pillow's BILINEAR and torch's
     antialiased bilinear compute. Being a matrix, it is the same in every runtime, and its gradient is its transpose.
 
     `zoom` is the part of the line that is seen, mirrored where it is negative, and `shift` how far its middle lies from
-    the line's, as a part of it; beyond the ends the last pixel goes on. Without them all of the line is seen.
+    the line's, as a part of it; beyond the ends the last pixel goes on. Without them all of the line is seen. `blur`,
+    from 1 on, widens the filter.
     """
     pixels = torch.arange(side, dtype=torch.float32) + 0.5
     ratio = torch.full((), side, dtype=torch.float32) / size
@@ -52,7 +56,8 @@ def resampling_matrix(side: int, size: int, zoom: Tensor | None = None, shift: T
         seen = (centres - middle) * zoom + middle * (1 + 2 * shift)
         centres = torch.minimum(seen.clamp(min=0.5), 2 * middle - 0.5)
         ratio = ratio * zoom.abs()
-    weights = (1 - (pixels[None] - centres[:, None]).abs() / torch.maximum(ratio, torch.ones(()))).relu()
+    width = torch.maximum(ratio, torch.ones(())) * blur
+    weights = (1 - (pixels[None] - centres[:, None]).abs() / width).relu()
     return weights / weights.sum(1, keepdim=True)
 
 
@@ -121,7 +126,11 @@ class Square:
         down, across = SHIFT * diversity * draws[1], SHIFT * diversity * draws[2]
         if frame:
             zoom, down, across = zoom * frame.zoom, down + frame.down, across + frame.across
-        return View(resampling_matrix(side, size, zoom, down), resampling_matrix(side, size, zoom * mirror, across))
+        blur = 1 + (BLUR - 1) * diversity * (draws[4] + 1) / 2
+        return View(
+            resampling_matrix(side, size, zoom, down, blur),
+            resampling_matrix(side, size, zoom * mirror, across, blur),
+        )
 
     def face(self, perturbation: Tensor) -> Tensor:
         """Return the perturbed face, f32 [3, G, G] in pixel levels, before rounding."""
@@ -247,7 +256,7 @@ class Attack(nn.Module):
     def draws(self, seed: Tensor) -> Tensor:
         """Draw f32 [N, DRAWS] in [-1, 1) for the views; step i takes the row i modulo N."""
         # Another seed than the random start's, or the first views would depend on the first pixels.
-        noise: Tensor = random_start(seed + 0x5EED, 32)
+        noise: Tensor = random_start(seed + 0x5EED, 40)
         return noise.reshape(-1, DRAWS)
 
     def step(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from face_encryption.export.attack import Square
+from face_encryption.export.attack import DRAWS, Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.cloak import Cloak, CloakReference, Source
 from face_encryption.export.graphs import FEATURE, cloak_reference_graph, cloak_step_graph, gradient_graph
@@ -143,7 +143,7 @@ def test_a_frame_is_where_alignment_looks(others: dict[str, AlignedRecognizer]) 
         upright = (recognizer.template * 0.6 + [14, 18]).astype(np.float32)
         square = Square(torch.from_numpy(face), torch.tensor(8.0), torch.tensor(0.0), 0.06)
         view = square.view(
-            source.size, torch.zeros(4), torch.tensor(0.0), source.frame(torch.from_numpy(upright) / len(face))
+            source.size, torch.zeros(DRAWS), torch.tensor(0.0), source.frame(torch.from_numpy(upright) / len(face))
         )
         seen = view.of(square.pixels)[0].permute(1, 2, 0).numpy()
         aligned = np.asarray(align(face, upright, recognizer.size, recognizer.template), np.float32)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from face_encryption.export.attack import FEATHER, GRID, Attack, Square
+from face_encryption.export.attack import DRAWS, FEATHER, GRID, Attack, Square
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import (
     FEATURE,
@@ -125,7 +125,7 @@ def plain_square(face: NDArray[np.uint8]) -> Square:
 
 
 def plain_view(square: Square, perturbation: torch.Tensor) -> torch.Tensor:
-    return square.view(112, torch.zeros(4), torch.tensor(0.0)).of(square.face(perturbation))
+    return square.view(112, torch.zeros(DRAWS), torch.tensor(0.0)).of(square.face(perturbation))
 
 
 def tensors(given: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -26,6 +26,18 @@ def test_equals_pillow_within_its_rounding(side: int) -> None:
     assert np.abs(got - np.asarray(Image.fromarray(face).resize((112, 112), Image.Resampling.BILINEAR))).max() <= 1.01
 
 
+def test_blur_takes_the_finest_detail_and_leaves_the_mean() -> None:
+    line = torch.arange(100) % 2.0
+    one, zero = torch.tensor(1.0), torch.tensor(0.0)
+    spread = []
+    for blur in (1.0, 1.5, 2.0):
+        seen = resampling_matrix(100, 112, one, zero, blur) @ line
+        assert seen.mean() == pytest.approx(0.5, abs=0.01)
+        spread.append(float(seen.std()))
+    assert spread[0] > 2 * spread[1]
+    assert spread[1] > 2 * spread[2]
+
+
 def test_feather_is_one_inside_and_fades_at_the_edge() -> None:
     mask = feather_mask(100, 0.1)
     assert mask[50, 50] == 1
