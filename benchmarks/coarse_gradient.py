@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
 from face_encryption.export.graphs import FEATURE, FaceRecognizer, Surrogate, fold
-from face_encryption.export.pipeline import DEFAULTS, MODELS
+from face_encryption.export.pipeline import MODELS, defaults
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import DataError, Photo, read_pairs
 from face_encryption.training.faces import main_face, open_detector, read_photo
@@ -121,7 +121,7 @@ def main() -> None:
     others = (own @ gallery.T)[~torch.eye(len(people), dtype=torch.bool)]
     threshold = float(np.quantile(others.numpy(), 0.99))
 
-    style = [torch.tensor(float(DEFAULTS[FEATURE][name])) for name in ("momentum", "diversity", "perceptual")]
+    style = [torch.tensor(float(defaults(FEATURE, "fp32")[name])) for name in ("momentum", "diversity", "perceptual")]
     heads = [name for steps in STEPS for name in (f"protected, K = {steps}", "similarity")]
     print("| " + " | ".join([*NAMES, *heads, "signs as in float"]) + " |")
     print("| " + " | ".join(["---"] * (len(heads) + 3)) + " |")

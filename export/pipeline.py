@@ -29,7 +29,7 @@ from face_encryption.export.graphs import (
     gradient_graph,
     recognizer_graph,
 )
-from face_encryption.export.integer import Arithmetic, float_gradient, integer_gradient
+from face_encryption.export.integer import Arithmetic, RangesError, float_gradient, integer_gradient
 from face_encryption.export.loop import looped
 from face_encryption.export.others import other_source, other_surrogate, source
 from face_encryption.export.precision import Precision, narrow_graph, narrow_weights
@@ -48,12 +48,19 @@ MODELS = Path(str(files("face_encryption.models")))
 BUDGET = {"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}}
 FAST = {"fast": {"steps": 4, "step_size": 4}}
 LABEL_EFFORT = FAST | {"normal": {"steps": 8, "step_size": 4}, "thorough": {"steps": 8, "step_size": 2}}
-FEATURE_EFFORT = FAST | {"normal": {"steps": 13, "step_size": 4}, "thorough": {"steps": 26, "step_size": 3}}
-PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0}
-DEFAULTS: dict[Objective, dict[str, Any]] = {
-    LABEL: BUDGET | {"effort": LABEL_EFFORT} | PLAIN | {"momentum": 1},
-    FEATURE: BUDGET | {"effort": FEATURE_EFFORT} | PLAIN | {"momentum": 1, "diversity": 1},
+# As many steps as 25 and 120 forward passes of the recognizer in floats take on a slow machine.
+FEATURE_EFFORT: dict[Arithmetic, dict[str, Any]] = {
+    "fp32": FAST | {"normal": {"steps": 12, "step_size": 4}, "thorough": {"steps": 26, "step_size": 3}},
+    "int8": FAST | {"normal": {"steps": 20, "step_size": 4}, "thorough": {"steps": 40, "step_size": 3}},
 }
+PLAIN = {"momentum": 0, "diversity": 0, "perceptual": 0}
+
+
+def defaults(objective: Objective, arithmetic: Arithmetic) -> dict[str, Any]:
+    """Return the metadata `defaults` of an attack; see `docs/artifacts.md`."""
+    if objective is LABEL:
+        return BUDGET | {"effort": LABEL_EFFORT} | PLAIN | {"momentum": 1}
+    return BUDGET | {"effort": FEATURE_EFFORT[arithmetic]} | PLAIN | {"momentum": 1, "diversity": 1}
 
 
 def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> Path:
@@ -64,8 +71,8 @@ def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> 
     return path
 
 
-def describe(description: Description, checkpoint: Path) -> dict[str, str]:
-    """Return the metadata that the recognizer and all attacks share; see `docs/artifacts.md`."""
+def describe(description: Description, digest: str) -> dict[str, str]:
+    """Return the metadata that the recognizer and all attacks share; `digest` is the sha256 of the checkpoint."""
     return {
         "version": version("face-encryption"),
         "input_size": str(description.input_size),
@@ -76,7 +83,7 @@ def describe(description: Description, checkpoint: Path) -> dict[str, str]:
         "thresholds": json.dumps(description.thresholds),
         "training_data": description.training_data,
         "licence": description.licence,
-        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "checkpoint_sha256": digest,
     }
 
 
@@ -92,7 +99,7 @@ def export_artifacts(
     others: dict[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
     precision: Precision = "fp32",
-    arithmetic: Arithmetic = "fp32",
+    arithmetic: Arithmetic | None = None,
     photos: Path | None = None,
 ) -> list[Check]:
     """Write a folder of validated graphs; `report` is told what is being made.
@@ -101,7 +108,8 @@ def export_artifacts(
     `precision` is that of our own stored weights;
     graphs of rounded weights are compared with PyTorch on the same weights. `arithmetic` is that of the convolutions of
     the attacks on our own recognizer; int8 takes the ranges beside the checkpoint, as they are beside the shipped one,
-    or measures them on the faces in a folder of `photos` and writes them to `out`. The graphs appear in `out` together,
+    or measures them on the faces in a folder of `photos` and writes them to `out`. None is int8 where the checkpoint's
+    ranges or photos are at hand, else fp32. The graphs appear in `out` together,
     after all of them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch.
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
@@ -116,12 +124,20 @@ def export_artifacts(
         decoys = []
     rounded = [[round(x, DECIMALS) for x in row] for row in decoys]
     only: dict[Objective, dict[str, str]] = {LABEL: {}, FEATURE: {"decoys": json.dumps(rounded)}}
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    ranges: dict[str, list[float]] = {}
+    if arithmetic != "fp32" and not photos:
+        try:
+            ranges = read_ranges(checkpoint.with_name(RANGES), digest)
+        except RangesError:
+            if arithmetic == "int8":
+                raise
+            arithmetic = "fp32"
+    arithmetic = arithmetic or "int8"
+    integer = arithmetic == "int8"
     surrogate = fold(model, description)
     stored = narrow_weights(model, surrogate, precision)
-    shared = describe(description, checkpoint) | {"precision": precision, "arithmetic": arithmetic}
-    digest = shared["checkpoint_sha256"]
-    integer = arithmetic == "int8"
-    ranges = read_ranges(checkpoint.with_name(RANGES), digest) if integer and not photos else {}
+    shared = describe(description, digest) | {"precision": precision, "arithmetic": arithmetic}
     weights = WeightsFile(WEIGHTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
@@ -155,7 +171,7 @@ def export_artifacts(
                 gradient = integer_gradient(floats[objective.name], ranges[objective.name])
             else:
                 gradient = gradient_graph(surrogate, objective)
-            extra = {"defaults": json.dumps(DEFAULTS[objective]), **only[objective]}
+            extra = {"defaults": json.dumps(defaults(objective, arithmetic)), **only[objective]}
             save_attack(objective.name, attack_step_graph(gradient, objective, description.input_size), extra)
         sources = [source(surrogate)]
         if others:
@@ -165,7 +181,7 @@ def export_artifacts(
             named = {"surrogates": json.dumps(["ours", *others])}
             report("cloak-reference.onnx")
             save("cloak-reference.onnx", "cloak-reference", cloak_reference_graph(gradients, sources), named)
-            extra = {"defaults": json.dumps(DEFAULTS[FEATURE]), **named}
+            extra = {"defaults": json.dumps(defaults(FEATURE, "fp32")), **named}
             save_attack("cloak", cloak_step_graph(gradients, sources), extra)
         weights.write(folder)
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,11 +16,20 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All graphs, from the shipped checkpoint; FACE_ENCRYPTION_TEST_ARTIFACTS names a folder to use instead."""
     if given := os.environ.get("FACE_ENCRYPTION_TEST_ARTIFACTS"):
         return Path(given).resolve()
+    return _exported(tmp_path_factory.mktemp("export") / "artifacts")
+
+
+@pytest.fixture(scope="session")
+def float_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with attacks in floats, which can be compared number by number."""
+    return _exported(tmp_path_factory.mktemp("export") / "floats", "fp32")
+
+
+def _exported(folder: Path, arithmetic: Literal["fp32"] | None = None) -> Path:
     from face_encryption.export.cli import CHECKPOINT
     from face_encryption.export.pipeline import export_artifacts
 
-    folder = tmp_path_factory.mktemp("export") / "artifacts"
-    export_artifacts(CHECKPOINT, folder)
+    export_artifacts(CHECKPOINT, folder, arithmetic=arithmetic)
     return folder
 
 

@@ -110,10 +110,10 @@ class Setup:
 
 
 @pytest.fixture(scope="module")
-def setup(artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
-    graphs = Graphs(artifacts)
+def setup(float_artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
+    graphs = Graphs(float_artifacts)
     model, description = load_checkpoint(CHECKPOINT)
-    detector = ort.InferenceSession(str(artifacts / "detector.onnx"))
+    detector = ort.InferenceSession(str(float_artifacts / "detector.onnx"))
     face, _ = cut_square(astronaut, detect(detector, astronaut)[0].box, description.crop_margin)
     setup = Setup(graphs, Surrogate(model, description).eval(), face, 0)
     setup.own = int(setup.recognise(face)[1].argmax())

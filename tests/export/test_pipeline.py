@@ -1,6 +1,7 @@
 """The folder that an export leaves: complete, small, self-describing, and written whole or not at all."""
 
 import json
+import shutil
 from pathlib import Path
 
 import onnx
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from face_encryption.export.cli import CHECKPOINT, export
 from face_encryption.export.decoys import DecoyError, make_decoys
 from face_encryption.export.graphs import FEATURE, LABEL
-from face_encryption.export.pipeline import DEFAULTS, export_artifacts
+from face_encryption.export.pipeline import defaults, export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.weights import with_bodies
 from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
@@ -53,7 +54,8 @@ def test_graphs_describe_themselves(artifacts: Path, name: str) -> None:
     assert found["checkpoint_sha256"] == metadata(artifacts / "recognizer.onnx")["checkpoint_sha256"]
     assert {"version", "std", "licence", "training_data", "format_version", "kind"} <= set(found)
     if name != "recognizer.onnx":
-        assert json.loads(found["defaults"]) == DEFAULTS[LABEL if "label" in name else FEATURE]
+        assert found["arithmetic"] == "int8"
+        assert json.loads(found["defaults"]) == defaults(LABEL if "label" in name else FEATURE, "int8")
 
 
 def test_decoys_are_far_from_everyone(artifacts: Path) -> None:
@@ -91,11 +93,13 @@ def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest
 
 
 def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
-    out = tmp_path / "artifacts"
+    out, checkpoint = tmp_path / "artifacts", tmp_path / "own.safetensors"
+    shutil.copy(CHECKPOINT, checkpoint)  # without the ranges that lie beside it
     out.mkdir()
     for name in ("attack-label-8.onnx", "notes.txt"):  # what earlier versions wrote, and what is not ours
         (out / name).write_text("before")
-    result = CliRunner().invoke(export, ["--out", str(out), "--precision", "int8", "--detector", "full-range"])
+    arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--precision", "int8", "--detector", "full-range"]
+    result = CliRunner().invoke(export, arguments)
     assert result.exit_code == 0, result.output
     assert {path.name for path in out.iterdir()} == {
         "detector.onnx",
@@ -106,6 +110,8 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     }
     assert metadata(out / "detector.onnx")["detector"] == "full-range"
     assert metadata(out / "recognizer.onnx")["precision"] == "int8"
+    assert metadata(out / "attack-feature.onnx")["arithmetic"] == "fp32"
+    assert json.loads(metadata(out / "attack-feature.onnx")["defaults"]) == defaults(FEATURE, "fp32")
     assert (out / "weights.bin").stat().st_size <= 9.5e6  # one copy for all graphs
 
 

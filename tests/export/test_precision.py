@@ -60,17 +60,20 @@ def test_int8_rounds_to_the_nearest_and_large_tensors_to_four_bits() -> None:
 
 @pytest.mark.parametrize("name", ["recognizer.onnx", "attack-feature.onnx", "attack-label.onnx"])
 def test_the_runtime_widens_when_it_loads(
-    name: str, artifacts: Path, halves: dict[str, Narrow], tmp_path: Path
+    name: str, float_artifacts: Path, halves: dict[str, Narrow], tmp_path: Path
 ) -> None:
-    model = onnx.load(artifacts / name)
+    model = onnx.load(float_artifacts / name)
     narrow_graph(model, halves)
     weights = WeightsFile("weights.bin")
     weights.move(model)
     weights.write(tmp_path)
     onnx.save_model(model, tmp_path / name)
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 0.55 * (artifacts / "weights.bin").stat().st_size
+    assert (
+        sum(file.stat().st_size for file in tmp_path.iterdir())
+        < 0.55 * (float_artifacts / "weights.bin").stat().st_size
+    )
 
-    sessions = [session(folder / name, tmp_path / str(i)) for i, folder in enumerate((artifacts, tmp_path))]
+    sessions = [session(folder / name, tmp_path / str(i)) for i, folder in enumerate((float_artifacts, tmp_path))]
     assert ops(tmp_path / "0") == ops(tmp_path / "1")
     feed = {each.name: np.array(1, np.float32) for each in sessions[0].get_inputs() if each.type == "tensor(float)"}
     feed |= {each.name: np.array(1) for each in sessions[0].get_inputs() if each.type == "tensor(int64)"}
