@@ -5,7 +5,7 @@ the last perturbation is needed for. The weights lie inside, where runtimes find
 """
 
 import onnx_ir as ir
-from onnx_ir.passes import Sequential, common
+from onnx_ir.passes import common
 
 from face_encryption.export.graphs import STATE, STEP_OUTPUTS
 
@@ -23,15 +23,14 @@ def looped(step: ir.Model) -> ir.Model:
     graph, body = model.graph, inner.graph
     outside = _take_from_outside(body, {value.name: value for value in _values(graph)})
 
-    state = {value.name: value for value in body.inputs}
-    going = ir.val("going", ir.DataType.BOOL, [])
-    still = ir.node("Identity", [going])
-    still.outputs[0].name, still.outputs[0].type, still.outputs[0].shape = "still", going.type, going.shape
-    body.append(still)
-    outputs = {value.name: value for value in body.outputs}
-    body.inputs[:] = [state[STATE[2]], going, *(state[name] for name in STATE[:2])]
-    body.outputs[:] = [still.outputs[0], *(outputs[name] for name in (NEXT_PERTURBATION, NEXT_VELOCITY, LOSS))]
-    _tidy(inner)
+    # A loop hands its body the number of the step and whether it goes on, and takes back whether it still does.
+    going, still = (ir.val(name, ir.DataType.BOOL, []) for name in ("going", "still"))
+    body.append(ir.node("Identity", [going], outputs=[still]))
+    inputs, outputs = ({value.name: value for value in values} for values in (body.inputs, body.outputs))
+    perturbation, velocity, iteration = (inputs[name] for name in STATE)
+    body.inputs[:] = [iteration, going, perturbation, velocity]
+    body.outputs[:] = [still, *(outputs[name] for name in (NEXT_PERTURBATION, NEXT_VELOCITY, LOSS))]
+    common.RemoveUnusedNodesPass()(inner)
     # Names of a body must not be those of what is around it.
     for value in list(_values(body)):
         value.name = f"step.{value.name}"
@@ -49,8 +48,7 @@ def looped(step: ir.Model) -> ir.Model:
     graph.outputs[:] = [protected, losses]
     graph.extend(tape.nodes)
     graph.sort()
-    _tidy(model)
-    return model
+    return common.RemoveUnusedNodesPass()(model).model
 
 
 def _values(graph: ir.Graph) -> list[ir.Value]:
@@ -70,7 +68,3 @@ def _take_from_outside(body: ir.Graph, outer: dict[str | None, ir.Value]) -> dic
     for value in given:
         value.replace_all_uses_with(outer[value.name])
     return {value.name: outer[value.name] for value in given}
-
-
-def _tidy(model: ir.Model) -> None:
-    Sequential(common.RemoveUnusedNodesPass())(model)
