@@ -213,10 +213,12 @@ class _Integers:
     def _weight(self, weight: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Return i8 weights like f32 [O, I, h, w], of at most `LARGEST`, and the scales f32 [O] that multiply them."""
         axes = self._constant(np.array([1, 2, 3]))
-        largest = self._op("ReduceMax", [self._op("Abs", [weight]), axes], keepdims=0)
-        scales = self._op("Div", [self._op("Max", [largest, self._number(1e-30)]), self._number(LARGEST)])
-        steps = self._op("Round", [self._op("Div", [weight, self._op("Unsqueeze", [scales, axes])])])
-        return self._op("Cast", [steps], to=ir.DataType.INT8), scales
+        highest, lowest = (self._op(kind, [weight, axes], keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
+        largest = self._op("Max", [highest, self._op("Neg", [lowest]), self._number(1e-30)])
+        scales = self._op("Div", [largest, self._number(LARGEST)])
+        # In one op: a map of floats for each step of the way would stay in memory until the graph is loaded.
+        zeros = self._op("Cast", [self._op("Sub", [scales, scales])], to=ir.DataType.INT8)
+        return self._op("QuantizeLinear", [weight, scales, zeros], axis=0), scales
 
     def _number(self, value: float) -> ir.Value:
         return self._constant(np.array(value, np.float32))
