@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from face_encryption.export.graphs import to_onnx
+from face_encryption.export.graphs import EXAMPLE_SIDE, to_onnx
 from face_encryption.export.noise import random_start
 
 
@@ -21,7 +21,7 @@ class Noise(nn.Module):
 
 @pytest.fixture(scope="module")
 def graph() -> ort.InferenceSession:
-    inputs = {"face": torch.zeros(20, 20, 3, dtype=torch.uint8), "seed": torch.tensor(0)}
+    inputs = {"face": torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3, dtype=torch.uint8), "seed": torch.tensor(0)}
     return ort.InferenceSession(ir.serde.serialize_model(to_onnx(Noise(), inputs, ["noise"])).SerializeToString())
 
 
