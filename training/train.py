@@ -154,7 +154,7 @@ class Trainer:
         weight = len(picked) * processes / len(batch)
         view = random_view(faces.to(device, non_blocking=True), phase.input_size, self.config.recipe, draw)
         image = normalise(view, self.description).contiguous(memory_format=torch.channels_last)
-        embedding, logits, _ = self.model(image)
+        embedding, logits = self.model(image)
         labels = self.labels[picked].to(device)
         loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
         if phase.identity and known_each:
