@@ -25,6 +25,8 @@ from face_encryption.export.integer import Arithmetic
 from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]
+# The edge of a face, the direction of the attack, the face and the inputs of the graph that come after it.
+Case = tuple[int, float, Tensor, dict[str, Tensor]]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
 # After more sign steps, two runs that differ by rounding may end at another label.
 STEPS = 8
@@ -117,26 +119,8 @@ class Validator:
 
     def attack_step(self, name: str, objective: Objective) -> None:
         """Compare single steps, each from PyTorch's own perturbation."""
-        session, module = self.session(name), Attack(self.reference.gradient(objective), self.reference.size)
-        for side, direction, face, settings in self._cases(objective):
-            perturbation = velocity = torch.zeros(3, side, side)
-            for iteration in range(3):
-                state = {"perturbation": perturbation, "velocity": velocity, "iteration": torch.tensor(iteration)}
-                feed = {"face": face, **settings, **state}
-                got, moved, protected, loss = session.run(None, {key: value.numpy() for key, value in feed.items()})
-                with torch.no_grad():
-                    perturbation, velocity, _, expected = module(*feed.values())
-                where = f"({side} px, direction {direction:+.0f}, step {iteration + 1})"
-                self._bounds(name, face.numpy(), protected, where)
-                if self.integer:
-                    # Later steps may lie beside their target, where a gradient is a difference of nearly equal numbers.
-                    if iteration == 0:
-                        cosine = F.cosine_similarity(torch.from_numpy(moved).flatten(), velocity.flatten(), 0)
-                        self._add(name, f"gradient, 1 - cosine {where}", 1 - cosine, INTEGER_COSINE)
-                    self._add(name, f"loss, difference {where}", _difference(loss, expected), INTEGER_LOSS)
-                    continue
-                self._stepped(name, where, got, perturbation, velocity)
-                self._add(name, f"loss, difference {where}", _difference(loss, expected), 1e-3)
+        module = Attack(self.reference.gradient(objective), self.reference.size)
+        self._single_steps(name, module, self._cases(objective), self.integer)
 
     def attack(self, name: str, objective: Objective) -> None:
         """Compare what `STEPS` steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
@@ -178,19 +162,7 @@ class Validator:
 
     def cloak_step(self, name: str, sources: Sequence[Source]) -> None:
         """Compare single steps of a cloak, each from PyTorch's own perturbation."""
-        session, module = self.session(name), Cloak(sources)
-        for side, direction, face, settings in self._cloaks(sources):
-            perturbation = velocity = torch.zeros(3, side, side)
-            for iteration in range(3):
-                state = {"perturbation": perturbation, "velocity": velocity, "iteration": torch.tensor(iteration)}
-                feed = {"face": face, **settings, **state}
-                got, _, protected, loss = session.run(None, {key: value.numpy() for key, value in feed.items()})
-                with torch.no_grad():
-                    perturbation, velocity, _, expected = module(*feed.values())
-                where = f"({side} px, diversity {float(direction < 0):.0f}, step {iteration + 1})"
-                self._bounds(name, face.numpy(), protected, where)
-                self._stepped(name, where, got, perturbation, velocity)
-                self._add(name, f"loss, difference {where}", _difference(loss, expected), 1e-3)
+        self._single_steps(name, Cloak(sources), self._cloaks(sources), integer=False)
 
     def cloak(self, name: str, sources: Sequence[Source]) -> None:
         """Compare what `STEPS` steps of a cloak achieve: bounds exactly, its first losses closely, the last within 5 %.
@@ -198,12 +170,12 @@ class Validator:
         The pictures are noise to recognizers of millions of faces, so after many sign steps no two runs see the same.
         """
         session, module = self.session(name), Cloak(sources)
-        for side, direction, face, settings in self._cloaks(sources):
+        for side, _, face, settings in self._cloaks(sources):
             feed = {"face": face, **settings, "steps": torch.tensor(STEPS)}
             got, losses = session.run(None, {key: value.numpy() for key, value in feed.items()})
             with torch.no_grad():
                 _, expected = module.repeated(STEPS, face, *settings.values())
-            where = f"({side} px, diversity {float(direction < 0):.0f})"
+            where = f"({side} px)"
             self._bounds(name, face.numpy(), got, where)
             self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
             self._add(name, f"steps missing {where}", abs(len(losses) - STEPS), 0)
@@ -211,7 +183,28 @@ class Validator:
                 difference = _difference(losses[number], expected[number])
                 self._add(name, f"loss of step {number + 1}, difference {where}", difference, limit)
 
-    def _cloaks(self, sources: Sequence[Source]) -> Iterator[tuple[int, float, Tensor, dict[str, Tensor]]]:
+    def _single_steps(self, name: str, module: Attack, cases: Iterator[Case], integer: bool) -> None:
+        session = self.session(name)
+        for side, _, face, settings in cases:
+            perturbation = velocity = torch.zeros(3, side, side)
+            for iteration in range(3):
+                state = {"perturbation": perturbation, "velocity": velocity, "iteration": torch.tensor(iteration)}
+                feed = {"face": face, **settings, **state}
+                got, moved, protected, loss = session.run(None, {key: value.numpy() for key, value in feed.items()})
+                with torch.no_grad():
+                    perturbation, velocity, _, expected = module(*feed.values())
+                where = f"({side} px, step {iteration + 1})"
+                self._bounds(name, face.numpy(), protected, where)
+                limit = INTEGER_LOSS if integer else 1e-3
+                self._add(name, f"loss, difference {where}", _difference(loss, expected), limit)
+                if not integer:
+                    self._stepped(name, where, got, perturbation, velocity)
+                elif iteration == 0:
+                    # Later steps may lie beside their target, where a gradient is a difference of nearly equal numbers.
+                    cosine = F.cosine_similarity(torch.from_numpy(moved).flatten(), velocity.flatten(), 0)
+                    self._add(name, f"gradient, 1 - cosine {where}", 1 - cosine, INTEGER_COSINE)
+
+    def _cloaks(self, sources: Sequence[Source]) -> Iterator[Case]:
         """Yield what `_cases` does, with the inputs of a cloak."""
         for side, direction, face, settings in self._cases(FEATURE):
             keypoints = _keypoints(side)
@@ -233,7 +226,7 @@ class Validator:
         if failed:
             raise ParityError("; ".join(failed))
 
-    def _cases(self, objective: Objective) -> Iterator[tuple[int, float, Tensor, dict[str, Tensor]]]:
+    def _cases(self, objective: Objective) -> Iterator[Case]:
         """Yield faces to move towards a target and away from one."""
         recognizer = FaceRecognizer(self.reference)
         for side, direction in zip(SIDES, (1.0, -1.0), strict=True):
