@@ -172,7 +172,7 @@ def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir
 # The attacks on all objectives are the same but for one input.
 @cache
 def _one_step(size: int) -> onnx.ModelProto:
-    inputs = {"face": _example_face(), **_settings(FEATURE), **_example_state()}
+    inputs = {"face": _example_face(), **_settings(), **_example_state()}
     return ir.serde.serialize_model(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS))
 
 
@@ -187,7 +187,7 @@ def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
 
 def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
     """Build `attack-cloak-step.onnx` from the exported `FEATURE` gradients of the sources."""
-    settings = {name: value for name, value in _settings(FEATURE).items() if name not in (FEATURE.target, "direction")}
+    settings = {name: value for name, value in _settings().items() if name not in (FEATURE.target, "direction")}
     references = torch.zeros(sum(source.dimensions for source in sources))
     inputs = {**_example_keypoints(), "references": references, **settings, **_example_state()}
     return _with_gradients(to_onnx(Cloak(_called(sources)), inputs, STEP_OUTPUTS), *gradients)
@@ -219,9 +219,9 @@ def _example_face() -> Tensor:
     return torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3, dtype=torch.uint8)
 
 
-def _settings(objective: Objective) -> dict[str, Tensor]:
+def _settings() -> dict[str, Tensor]:
     return {
-        objective.target: objective.example,
+        FEATURE.target: FEATURE.example,
         "direction": torch.tensor(1.0),
         "epsilon": torch.tensor(8.0),
         "step_size": torch.tensor(2.0),
@@ -303,7 +303,7 @@ def _with_gradients(model: ir.Model, *gradients: ir.Model) -> ir.Model:
 
 
 def _tidy(model: ir.Model) -> ir.Model:
-    # Each step flips the same weights and computes the same resampling matrices: once is enough.
+    # The same weights are flipped and the same matrices computed in several places: once is enough.
     passes = (
         common.ClearMetadataAndDocStringPass(),
         common.CommonSubexpressionEliminationPass(),
