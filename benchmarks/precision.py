@@ -1,8 +1,8 @@
 """What stored weights of fewer bits cost: size, accuracy, protection and time of several folders of artifacts.
 
-    face-encryption export --precision fp32 --out fp32
-    face-encryption export --precision int8 --out int8
-    python benchmarks/precision.py DATA TEST_LIST PAIRS fp32 int8 [--steps 4 10] [--sample 60]
+    face-encryption export --precision fp32 --arithmetic fp32 --out fp32
+    face-encryption export --precision int8 --arithmetic int8 --out int8
+    python benchmarks/precision.py DATA TEST_LIST PAIRS fp32 int8 [--steps 4 12] [--sample 60]
 
 DATA is a folder per identity, TEST_LIST names test photos below it, PAIRS has lines of "probe gallery", two photos of a
 person nobody learned from. The first folder is the judge of all: a stranger would not run our recognizer in int8. It
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("test_list", type=Path)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    parser.add_argument("--steps", type=int, nargs="+", default=[4, 10])
+    parser.add_argument("--steps", type=int, nargs="+", default=[4, 12])
     parser.add_argument("--sample", type=int, default=60, help="people to protect, the first of PAIRS (60)")
     parser.add_argument("--repeats", type=int, default=10, help="turns of the timing, 0 for none (10)")
     options = parser.parse_args()

@@ -2,9 +2,9 @@
 
     python benchmarks/speed.py [--artifacts DIR] [--side 120] [--steps 1 --steps 4 --steps 10] [--repeats 15]
 
-K steps are K forward and K backward passes of the same multiply-adds, so 2K forward passes are the limit; the ratio to
-it is what to trust, milliseconds are this machine's. All are measured in one process, in turns. The libraries run
-projected gradient descent on the shipped weights and an image of the network's own size, on one thread, and need no
+K steps are K forward and K backward passes of the same multiply-adds, so in floats 2K forward passes are the limit; the
+ratio to it is what to trust, milliseconds are this machine's. All are measured in one process, in turns. The libraries
+run projected gradient descent on the shipped weights and an image of the network's own size, on one thread, and need no
 weight gradients; the graphs in addition resample a face square of `--side` pixels, in each step. One that is not
 installed is left out with a line (pip install 'face-encryption[bench]').
 """

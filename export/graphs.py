@@ -187,9 +187,8 @@ def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
 
 def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
     """Build `attack-cloak-step.onnx` from the exported `FEATURE` gradients of the sources."""
-    settings = {name: value for name, value in _settings().items() if name not in (FEATURE.target, "direction")}
     references = torch.zeros(sum(source.dimensions for source in sources))
-    inputs = {**_example_keypoints(), "references": references, **settings, **_example_state()}
+    inputs = {**_example_keypoints(), "references": references, **without_target(_settings()), **_example_state()}
     return _with_gradients(to_onnx(Cloak(_called(sources)), inputs, STEP_OUTPUTS), *gradients)
 
 
@@ -197,6 +196,11 @@ def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Sourc
     """Build `cloak-reference.onnx` from the same."""
     inputs = {**_example_keypoints(), "grid": torch.zeros(EXAMPLE_GRID)}
     return _with_gradients(to_onnx(CloakReference(_called(sources)), inputs, ["references"]), *gradients)
+
+
+def without_target(settings: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what a cloak takes of the inputs of a feature attack: it moves away from its references alone."""
+    return {name: value for name, value in settings.items() if name not in (FEATURE.target, "direction")}
 
 
 def _called(sources: Sequence[Source]) -> list[Source]:

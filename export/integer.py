@@ -141,8 +141,7 @@ class _Integers:
 
     def convert(self) -> None:
         kinds = {"Conv": self._convolution, "Add": self._add, "Where": self._mask, "Greater": self._positive}
-        kinds |= dict.fromkeys(("DepthToSpace", "Slice"), self._pass_on)
-        kinds |= {"Concat": self._concat, "MaxPool": self._pool}
+        kinds |= dict.fromkeys(("MaxPool", "DepthToSpace", "Slice"), self._pass_on) | {"Concat": self._concat}
         for node in list(self.graph):
             self.tape = ir.tape.Tape()
             done = node.outputs[0] in self.quantised or (node.op_type in kinds and kinds[node.op_type](node))
@@ -256,22 +255,11 @@ class _Integers:
         source = self.quantised.get(node.inputs[0]) if node.inputs[0] else None
         if source is None:
             return False
-        value = self._op(node.op_type, [source.value, *node.inputs[1:]], **node.attributes)
-        self.quantised[node.outputs[0]] = Quantised(value, source.scale, source.zero, source.middle)
-        return True
-
-    def _pool(self, node: ir.Node) -> bool:
-        """Find maxima among floats, which runtimes do faster than among bytes; they are those of the integers."""
-        image = node.inputs[0]
-        if image is None or image not in self.quantised:
-            return False
-        source = self.quantised[image]
-        value, *places = self.tape.op_multi_out(
-            "MaxPool", [self._float(image)], node.attributes, num_outputs=len(node.outputs)
+        value, *others = self.tape.op_multi_out(
+            node.op_type, [source.value, *node.inputs[1:]], node.attributes, num_outputs=len(node.outputs)
         )
-        for before, after in zip(node.outputs[1:], places, strict=True):
+        for before, after in zip(node.outputs[1:], others, strict=True):
             before.replace_all_uses_with(after)
-        value = self._op("QuantizeLinear", [value, source.scale, source.zero])
         self.quantised[node.outputs[0]] = Quantised(value, source.scale, source.zero, source.middle)
         return True
 

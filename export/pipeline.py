@@ -105,12 +105,12 @@ def export_artifacts(
     """Write a folder of validated graphs; `report` is told what is being made.
 
     `others` are recognizers whose gradients join ours in the cloak; without them there is no `attack-cloak.onnx`.
-    `precision` is that of our own stored weights;
-    graphs of rounded weights are compared with PyTorch on the same weights. `arithmetic` is that of the convolutions of
-    the attacks on our own recognizer; int8 takes the ranges beside the checkpoint, as they are beside the shipped one,
-    or measures them on the faces in a folder of `photos` and writes them to `out`. None is int8 where the checkpoint's
-    ranges or photos are at hand, else fp32. The graphs appear in `out` together,
-    after all of them have passed; graphs of an earlier export are replaced. Returns every comparison with PyTorch.
+    `precision` is that of our own stored weights; graphs of rounded weights are compared with PyTorch on the same
+    weights. `arithmetic` is that of the convolutions of the attacks on our own recognizer; int8 takes the ranges beside
+    the checkpoint, as they are beside the shipped one, or measures them on the faces in a folder of `photos` and writes
+    them to `out`. None is int8 where the checkpoint's ranges or photos are at hand, else fp32. The graphs appear in
+    `out` together, after all of them have passed; graphs of an earlier export are replaced. Returns every comparison
+    with PyTorch.
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
     model, description = load_checkpoint(checkpoint)

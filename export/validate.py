@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
 from face_encryption.export.cloak import Cloak, CloakReference, Source
-from face_encryption.export.graphs import FEATURE, LABEL, FaceRecognizer, Objective, Surrogate
+from face_encryption.export.graphs import FEATURE, LABEL, FaceRecognizer, Objective, Surrogate, without_target
 from face_encryption.export.integer import Arithmetic
 from face_encryption.training.model import Description
 
@@ -72,10 +72,6 @@ def _keypoints(side: int) -> Tensor:
     keypoints = torch.zeros(6, 2)
     keypoints[:4] = torch.tensor([[0.33, 0.31], [0.67, 0.3], [0.5, 0.5], [0.5, 0.67]]) * side
     return keypoints
-
-
-def _without_target(settings: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value for key, value in settings.items() if key not in (FEATURE.target, "direction")}
 
 
 def _difference(got: Any, want: Any) -> float:
@@ -211,7 +207,7 @@ class Validator:
             with torch.no_grad():
                 references = CloakReference(sources)(face, keypoints)
             shown = {"keypoints": keypoints, "references": references}
-            yield side, direction, face, shown | _without_target(settings)
+            yield side, direction, face, shown | without_target(settings)
 
     def detector(self, name: str) -> None:
         """Check the detector's shapes on a picture without a face; MediaPipe parity is a test of the project."""

@@ -362,10 +362,14 @@ def test_validation_notices_a_wrong_graph(setup: Setup, tmp_path: Path) -> None:
     gradient, size = gradient_graph(fold(other, description), LABEL), description.input_size
     step = attack_step_graph(gradient, LABEL, size)
     ir.save(step, tmp_path / "attack-label-step.onnx")
-    ir.save(looped(step), tmp_path / "attack-label.onnx")
+    attack, tape = looped(step), ir.tape.Tape()
+    (loop,) = [node for node in attack.graph if node.op_type == "Loop"]
+    loop.replace_input_with(0, tape.op("Sub", [loop.inputs[0], tape.op("Constant", [], {"value_int": 1})]))
+    attack.graph.insert_before(loop, tape.nodes)
+    ir.save(attack, tmp_path / "attack-label.onnx")
     validator = Validator(model, description, tmp_path)
     validator.attack_step("attack-label-step.onnx", LABEL)
     validator.attack("attack-label.onnx", LABEL)
-    with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label\.onnx"):
+    with pytest.raises(ParityError, match=r"attack-label-step\.onnx.*attack-label\.onnx: steps missing"):
         validator.raise_failures()
     assert not Check("graph", "what", float("nan"), 1.0).ok
