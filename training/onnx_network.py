@@ -132,4 +132,8 @@ def _folded(path: Path) -> onnx.ModelProto:
 
 
 def _tensor(value: onnx.TensorProto) -> Tensor:
-    return torch.from_numpy(numpy_helper.to_array(value).copy())
+    tensor = torch.from_numpy(numpy_helper.to_array(value).copy())
+    # Numbers below the smallest normal one say nothing, and many processors take a hundred times as long over each.
+    if tensor.is_floating_point():
+        tensor[tensor.abs() < torch.finfo(tensor.dtype).tiny] = 0
+    return tensor
