@@ -96,11 +96,6 @@ def _convolution_backward(
     kernel = list(weight.shape[2:])
     reach = [dilation[i] * (kernel[i] - 1) for i in range(2)]
     depthwise = groups > 1 and weight.shape[0] == groups and weight.shape[1] == 1
-    if depthwise and stride != [1, 1]:
-        # Runtimes transpose convolutions group by group; between zeros the gradient is one of stride 1.
-        size = [image.shape[2 + i] - reach[i] + 2 * padding[i] for i in range(2)]
-        grad_output = _between_zeros(grad_output, stride, size)
-        stride = [1, 1]
     if stride == [1, 1] and (groups == 1 or depthwise):
         # The same arithmetic as ConvTranspose, in the runtimes' fastest kernel. Flipping inside the graph, instead of
         # storing flipped weights, keeps one copy of them in the file; the runtime folds the flip when it loads.
@@ -141,18 +136,6 @@ def _convolution_backward(
             )
         gradient = op.Sum(*parts) if len(parts) > 1 else parts[0]
     return gradient, op.Identity(gradient), op.Identity(gradient)
-
-
-def _between_zeros(value: Any, stride: Sequence[int], size: Sequence[int]) -> Any:
-    """Spread [1, C, H, W] over `size`: one value in each `stride` pixels, the first at the corner, zeros elsewhere."""
-    channels, height, width = value.shape[1:]
-    spread = op.Reshape(value, op.Constant(value_ints=[channels, height, 1, width, 1]))
-    pads = op.Constant(value_ints=[0] * 7 + [stride[0] - 1, 0, stride[1] - 1])
-    whole = op.Reshape(
-        op.Pad(spread, pads), op.Constant(value_ints=[1, channels, height * stride[0], width * stride[1]])
-    )
-    ends = op.Constant(value_ints=[size[0] - height * stride[0], size[1] - width * stride[1]])
-    return op.Pad(whole, op.Concat(op.Constant(value_ints=[0] * 6), ends, axis=0))
 
 
 def _max_pool(
@@ -235,15 +218,42 @@ def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
     return op.Mul(grad_output, rewrite.positive(image))
 
 
+def _prelu(image: Any, slope: Any) -> Any:
+    """Translate PReLU: all of what is positive and the slope's part of the rest.
+
+    PRelu itself has no kernel for the blocked layout; convolutions of single channels and their sum stay in it.
+    """
+    if len(image.shape) != 4:
+        return op.PRelu(image, slope)
+    channels, part = image.shape[1], _by_channel(slope)
+    return op.Add(
+        op.Conv(op.Relu(image), _rest(part), group=channels, kernel_shape=[1, 1]),
+        op.Conv(image, part, group=channels, kernel_shape=[1, 1]),
+    )
+
+
 def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
     """Translate the input gradient of PReLU; the slope's own is never asked for."""
-    gradient = op.Where(op.Greater(image, op.Constant(value_float=0.0)), grad_output, op.Mul(grad_output, slope))
-    return gradient, op.Identity(slope)
+    positive = rewrite.positive(image)
+    if len(image.shape) != 4:
+        passed = op.Add(op.Mul(positive, _rest(slope)), slope)
+    else:
+        part, every = _by_channel(slope), op.Reshape(slope, op.Constant(value_ints=[-1]))
+        passed = op.Conv(positive, _rest(part), every, group=image.shape[1], kernel_shape=[1, 1])
+    return op.Mul(grad_output, passed), op.Identity(slope)
+
+
+def _by_channel(slope: Any) -> Any:
+    return op.Reshape(slope, op.Constant(value_ints=[-1, 1, 1, 1]))
+
+
+def _rest(part: Any) -> Any:
+    return op.Sub(op.Constant(value_float=1.0), part)
 
 
 GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     **rewrite.TRANSLATIONS,
-    aten._prelu_kernel.default: lambda image, slope: op.PRelu(image, slope),
+    aten._prelu_kernel.default: _prelu,
     aten._prelu_kernel_backward.default: _prelu_backward,
     aten.avg_pool2d_backward.default: _average_pool_backward,
     aten.convolution_backward.default: _convolution_backward,

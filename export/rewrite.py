@@ -49,13 +49,16 @@ def _(grad_output: Tensor, image: Tensor, pooled: Tensor, *_: list[int]) -> Tens
 
 @torch.library.custom_op("face_encryption::strided_gradient", mutates_args=())
 def strided_gradient(
-    grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int]
+    grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int], groups: int
 ) -> Tensor:
-    """Add up the input gradients f32 [1, C, *size] of convolutions of one image and stride, square in padding."""
-    image = grads[0].new_empty([1, weights[0].shape[1], *size])
+    """Add up the input gradients f32 [1, C, *size] of convolutions of one image and stride, square in padding.
+
+    There is one group, or one for each channel.
+    """
+    image = grads[0].new_empty([1, weights[0].shape[1] * groups, *size])
     parts = [
         aten.convolution_backward(
-            grad, image, weight, None, stride, [padding] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
+            grad, image, weight, None, stride, [padding] * 2, [1, 1], False, [0, 0], groups, [True, False, False]
         )[0]
         for grad, weight, padding in zip(grads, weights, paddings, strict=True)
     ]
@@ -63,8 +66,10 @@ def strided_gradient(
 
 
 @strided_gradient.register_fake
-def _(grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int]) -> Tensor:
-    return grads[0].new_empty([1, weights[0].shape[1], *size])
+def _(
+    grads: list[Tensor], weights: list[Tensor], paddings: list[int], stride: list[int], size: list[int], groups: int
+) -> Tensor:
+    return grads[0].new_empty([1, weights[0].shape[1] * groups, *size])
 
 
 def rewrite(traced: fx.GraphModule, rules: Sequence[Rule]) -> None:
@@ -114,8 +119,9 @@ def join_strided(graph: fx.Graph) -> None:
         grad, image, weight, _, stride, padding, dilation, _, _, groups, _ = node.args
         size = list(image.meta["val"].shape[2:])
         results = [user for user in node.users if user.args[1] == 0]
-        plain = groups == 1 and set(dilation) == {1} and len(set(padding)) == len(set(stride)) == len(results) == 1
-        _, channels, *kernel = weight.meta["val"].shape
+        channels, (passed, depth, *kernel) = image.meta["val"].shape[1], weight.meta["val"].shape
+        plain = groups == 1 or (depth == 1 and passed == channels)
+        plain = plain and set(dilation) == {1} and len(set(padding)) == len(set(stride)) == len(results) == 1
         if not plain or stride[0] == 1 or channels < CHANNELS:
             continue
         sides = zip(size, grad.meta["val"].shape[2:], kernel, strict=True)
@@ -123,7 +129,7 @@ def join_strided(graph: fx.Graph) -> None:
         if any(tap.before < 0 or tap.after < 0 for tap in taps):
             continue
         with graph.inserting_before(node):
-            call = graph.call_function(joined, ([grad], [weight], [padding[0]], stride, size))
+            call = graph.call_function(joined, ([grad], [weight], [padding[0]], stride, size, groups))
         call.meta = results[0].meta
         results[0].replace_all_uses_with(call)
     for node in graph.find_nodes(op="call_function", target=aten.add.Tensor):
@@ -246,17 +252,22 @@ def _max_pool_gradient(
 
 
 def interleaved_gradient(
-    grads: Sequence[Any], weights: Sequence[Any], paddings: Sequence[int], stride: Sequence[int], size: Sequence[int]
+    grads: Sequence[Any],
+    weights: Sequence[Any],
+    paddings: Sequence[int],
+    stride: Sequence[int],
+    size: Sequence[int],
+    groups: int,
 ) -> Any:
     """Translate: pixels of one place in the stride's square meet the same weights, so each place is a convolution."""
-    channels = weights[0].shape[1]
+    channels = weights[0].shape[1] * groups
     places: dict[tuple[int, ...], Any] = {}
     for grad, weight, padding in zip(grads, weights, paddings, strict=True):
         axes = [
             _taps(side, passed, kernel, step, padding)
             for side, passed, kernel, step in zip(size, grad.shape[2:], weight.shape[2:], stride, strict=True)
         ]
-        swapped = op.Transpose(weight, perm=[1, 0, 2, 3])
+        swapped = op.Transpose(weight, perm=[1, 0, 2, 3]) if groups == 1 else weight
         for place in itertools.product(*(range(step) for step in stride)):
             taps = [axis[at] for axis, at in zip(axes, place, strict=True)]
             if not all(tap.count for tap in taps):
@@ -268,7 +279,8 @@ def interleaved_gradient(
                 op.Constant(value_ints=[2, 3]),
                 op.Constant(value_ints=[-step for step in stride]),
             )
-            part = op.Conv(grad, flipped, pads=[tap.before for tap in taps] + [tap.after for tap in taps])
+            pads = [tap.before for tap in taps] + [tap.after for tap in taps]
+            part = op.Conv(grad, flipped, group=groups, pads=pads)
             places[place] = op.Add(places[place], part) if place in places else part
     empty = [1, channels, *(-(-side // step) for side, step in zip(size, stride, strict=True))]
     for place in itertools.product(*(range(step) for step in stride)):
@@ -278,11 +290,16 @@ def interleaved_gradient(
 
 
 def _strided_gradient(
-    grads: Sequence[Any], weights: Sequence[Any], paddings: Sequence[int], stride: Sequence[int], size: Sequence[int]
+    grads: Sequence[Any],
+    weights: Sequence[Any],
+    paddings: Sequence[int],
+    stride: Sequence[int],
+    size: Sequence[int],
+    groups: int,
 ) -> Any:
     """Translate, and bring the map back into the blocked layout by a convolution that changes nothing."""
-    whole = interleaved_gradient(grads, weights, paddings, stride, size)
-    return each_channel(whole, weights[0].shape[1], [[1.0]])
+    whole = interleaved_gradient(grads, weights, paddings, stride, size, groups)
+    return each_channel(whole, weights[0].shape[1] * groups, [[1.0]])
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {

@@ -140,6 +140,28 @@ def test_strided_gradients_are_added_before_their_pixels_are_put_together(
     assert len([node for node in model.graph if node.op_type == "DepthToSpace"]) == 1
 
 
+@pytest.mark.parametrize(("kernel", "padding", "size"), [(3, 1, 24), (3, 1, 23), (4, 1, 24), (5, 2, 24)])
+def test_the_gradient_of_a_convolution_of_single_channels_is_made_of_such(kernel: int, padding: int, size: int) -> None:
+    torch.manual_seed(0)
+    wide, deep = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, kernel, 2, padding, groups=16)
+    before, autograd = traced(nn.Sequential(wide, nn.ReLU(), deep), size)
+    after = rewritten(before, rewrite.join_strided)
+    assert targets(after).count(STRIDED_GRADIENT) == 1
+    model = check(after, autograd, size)
+    assert not [node for node in model.graph if node.op_type == "ConvTranspose"]
+
+
+def test_prelu_of_a_map_and_of_a_vector() -> None:
+    """Its slopes differ by channel, on both sides of 0 and 1."""
+    torch.manual_seed(0)
+    slopes, last = nn.PReLU(16), nn.PReLU(1)
+    slopes.weight.data = torch.linspace(-0.5, 1.5, 16)
+    module = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), slopes, nn.Flatten(), nn.Linear(16 * 144, 8), last)
+    before, autograd = traced(module, 12)
+    model = check(before, autograd, 12)
+    assert len([node for node in model.graph if node.op_type == "PRelu"]) == 1
+
+
 @pytest.mark.parametrize(("kernel", "padding", "spread"), [(7, 3, 4), (4, 1, 1)])
 def test_pixels_are_not_put_together_only_to_be_spread(kernel: int, padding: int, spread: int) -> None:
     """A ResNet's first layers; one where the places reach beyond the padding stays as it is."""
