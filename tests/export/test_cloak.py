@@ -124,6 +124,18 @@ def test_an_unknown_op_is_named(tmp_path: Path) -> None:
         OnnxNetwork(recognizer)
 
 
+def test_weights_below_all_normal_numbers_are_zero(tmp_path: Path) -> None:
+    model = onnx.load(small_network(tmp_path / "tiny.onnx"))
+    (wide,) = [each for each in model.graph.initializer if each.name == "wide"]
+    values = numpy_helper.to_array(wide).copy()
+    values[0], values[1] = 1e-40, 2e-38
+    wide.CopyFrom(numpy_helper.from_array(values, "wide"))
+    onnx.save(model, tmp_path / "tiny.onnx")
+    read = OnnxNetwork(AlignedRecognizer(tmp_path / "tiny.onnx")).values["wide"]
+    assert (read[0] == 0).all()
+    assert np.array_equal(read[1:].numpy(), values[1:])
+
+
 def test_gradient_of_anothers_network_is_autograds(others: dict[str, AlignedRecognizer]) -> None:
     for recognizer in others.values():
         surrogate = other_surrogate(recognizer)
