@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import numpy as np
@@ -214,7 +215,7 @@ def _fill_cache(
     teachers: Sequence[Teacher],
     alone: bool,
 ) -> None:
-    def find(photo: Photo) -> tuple[Any, ...] | str:
+    def find(photo: Photo) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | str:
         try:
             image = read_photo(root / photo.path)
             face = main_face(detector, image, alone=alone)
@@ -222,16 +223,27 @@ def _fill_cache(
             return str(error)
         return cut_face(image, face, size)
 
-    found = in_parallel(find, photos, f"cutting {len(photos)} faces")
-    skipped = [(photo.path, result) for photo, result in zip(photos, found, strict=True) if isinstance(result, str)]
-    names = [photo.name for photo, result in zip(photos, found, strict=True) if not isinstance(result, str)]
-    if not names:
-        raise DataError(f"{root}: no face found in any of the {len(photos)} photos")
-    made = zip(*(result for result in found if not isinstance(result, str)), strict=True)
-    cuts, keypoints = (np.stack(part) for part in made)
-    seen = describe(teachers, cuts, keypoints, mirrored=True) if teachers else None
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "skipped.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("photo", "reason"), *skipped])
-    write_cache(folder, FaceSet(cuts, names, keypoints, seen))
-    print(f"{len(cuts)} faces cut, {len(skipped)} photos skipped (see {folder / 'skipped.csv'})")
+    names, keypoints, skipped = [], [], []
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The cuts of a large data set do not fit into memory.
+    with TemporaryFile(dir=folder.parent) as kept:
+        found = ahead(find, photos, os.cpu_count() or 1)
+        for photo, result in zip(photos, track(found, f"cutting {len(photos)} faces", len(photos)), strict=True):
+            if isinstance(result, str):
+                skipped.append((photo.path, result))
+                continue
+            kept.write(result[0].tobytes())
+            names.append(photo.name)
+            keypoints.append(result[1])
+        if not names:
+            raise DataError(f"{root}: no face found in any of the {len(photos)} photos")
+        kept.flush()
+        cuts = np.memmap(kept, np.uint8, "c", shape=(len(names), size, size, 3))
+        faces = FaceSet(cuts, names, np.stack(keypoints))
+        if teachers:
+            faces.teacher = describe(teachers, faces.faces, faces.keypoints, mirrored=True)
+        folder.mkdir(exist_ok=True)
+        with (folder / "skipped.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("photo", "reason"), *skipped])
+        write_cache(folder, faces)
+    print(f"{len(names)} faces cut, {len(skipped)} photos skipped (see {folder / 'skipped.csv'})")
