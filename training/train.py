@@ -10,7 +10,7 @@ import csv
 import json
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from face_encryption.training.model import (
     load_checkpoint,
     save_checkpoint,
 )
+from face_encryption.training.muon import Muon
 from face_encryption.training.parallel import share_statistics
 from face_encryption.training.plots import plot_history
 from face_encryption.training.recipe import Phase
@@ -92,8 +93,7 @@ class Trainer:
             speed_up(self.recognizer.backbone.layer4)
         if accelerator.num_processes > 1:
             share_statistics(self.recognizer)
-        optimiser = torch.optim.AdamW(self.recognizer.parameters(), weight_decay=config.recipe.weight_decay)
-        self.model, self.optimiser = accelerator.prepare(self.recognizer, optimiser)
+        self.model, *self.optimisers = accelerator.prepare(self.recognizer, *self._optimisers())
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
         self.best: dict[str, Tensor] = {}
         self.plotted, self.last_epoch = 0.0, sum(phase.epochs for phase in config.recipe.phases)
@@ -121,6 +121,18 @@ class Trainer:
                     mean = self.targets[self.labels == number].mean(0)
                     model.identities[number] = F.pad(mean, (0, model.identities.shape[1] - len(mean)))
         return model
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        recipe, weights = self.config.recipe, list(self.recognizer.parameters())
+        if not recipe.muon:
+            return [torch.optim.AdamW(weights, weight_decay=recipe.weight_decay)]
+        # Identities are directions that embeddings are compared with, not a map from one layer to the next.
+        is_matrix = [weight.ndim > 1 and weight is not self.recognizer.identities for weight in weights]
+        is_other = [not matrix for matrix in is_matrix]
+        return [
+            torch.optim.AdamW(compress(weights, is_other), weight_decay=recipe.weight_decay),
+            Muon(compress(weights, is_matrix), recipe.muon, recipe.weight_decay),
+        ]
 
     def _part(self, batch: Tensor) -> Tensor:
         """Return what one process sees of what there is for each face of a batch."""
@@ -237,13 +249,14 @@ class Trainer:
         readers = 0 if self.accelerator.device.type == "cpu" else READERS
         gathered = ahead(gather, range(len(rates)), readers)
         for rate, batch, (faces, draw) in zip(rates, batches, gathered, strict=True):
-            for group in self.optimiser.param_groups:
-                group["lr"] = float(rate)
             loss, hit = self.loss(batch, phase, faces, draw)
-            self.optimiser.zero_grad()
+            self.model.zero_grad()
             self.accelerator.backward(loss)
             self.accelerator.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
-            self.optimiser.step()
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = float(rate)
+                optimiser.step()
             sums += torch.stack([loss.detach(), hit])
             advance(loss.item())
         mean = self.accelerator.reduce(sums, "mean") / len(rates)
@@ -290,7 +303,7 @@ class Trainer:
         state = {
             "made_from": self.made_from,
             "model": self.recognizer.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             **{name: getattr(self, name) for name in ("epoch", "seconds", "best_accuracy", "best")},
         }
         torch.save(state, partial)
@@ -304,7 +317,8 @@ class Trainer:
         if state.pop("made_from", None) != self.made_from:
             return
         self.recognizer.load_state_dict(state.pop("model"))
-        self.optimiser.load_state_dict(state.pop("optimiser"))
+        for optimiser, kept in zip(self.optimisers, state.pop("optimisers"), strict=True):
+            optimiser.load_state_dict(kept)
         for name, value in state.items():
             setattr(self, name, value)
         self.accelerator.print(f"continuing after epoch {self.epoch}")
