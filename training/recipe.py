@@ -51,11 +51,10 @@ class Recipe:
     morphs are made (see `morph.py`), and `attacked` how many of the photos and morphs are attacked (see `attacked.py`);
     an epoch of a taught phase draws as many of either as there are photos, if it can. `self_attacked`, 0 to 1, is the
     share of the attacked ones that are attacked through the checkpoint that a run starts from instead of the teachers.
-    `muon` above 0 has Muon move the layers' weights (see `muon.py`), at so many times the learning rate of the rest;
-    otherwise AdamW moves everything.
     `average`, 0 to below 1, is the part of that checkpoint's weights in the result: the mean of two of which one
     descends from the other recognises better than either, and as a surrogate carries further (model soups, Wortsman et
-    al. 2022, arXiv:2203.05482).
+    al. 2022, arXiv:2203.05482). `muon` above 0 has Muon move the layers' weights (see `muon.py`), at so many times the
+    learning rate of the rest; otherwise AdamW moves everything.
     """
 
     phases: tuple[Phase, ...]
