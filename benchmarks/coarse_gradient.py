@@ -24,7 +24,7 @@ from face_encryption.export.graphs import FEATURE, FaceRecognizer, Surrogate, fo
 from face_encryption.export.pipeline import MODELS, defaults
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import DataError, Photo, read_pairs
-from face_encryption.training.faces import main_face, open_detector, read_photo
+from face_encryption.training.faces import find_face, open_detector, read_photo
 from face_encryption.training.model import load_checkpoint
 
 BITS = [(None, None), (8, 8), (None, 8), (None, 6), (None, 5), (None, 4), (None, 3), (None, 2), (6, 6), (5, 5), (4, 4)]
@@ -83,7 +83,7 @@ def cuts(data: Path, pairs: list[tuple[Photo, Photo]], detector: Path, margin: f
     for pair in track(pairs, "detecting"):
         try:
             images = [read_photo(data / photo.path) for photo in pair]
-            boxes = [main_face(session, image, alone=False).box for image in images]
+            boxes = [find_face(session, image, alone=False).box for image in images]
         except DataError:
             continue
         faces = [cut_square(image, box, margin)[0] for image, box in zip(images, boxes, strict=True)]

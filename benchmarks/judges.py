@@ -29,7 +29,7 @@ from npm import FACE_API, HUMAN_MODELS, PackageError, read_members, save
 from face_encryption.export.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, Value
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo, read_list
-from face_encryption.training.faces import in_parallel, main_face, open_detector, read_photo
+from face_encryption.training.faces import find_face, in_parallel, open_detector, read_photo
 
 # The packages do not say how the networks' faces were aligned: of dlib's and ArcFace's templates, zoomed and shifted a
 # little, these missed the fewest clean pairs of LFW.
@@ -184,7 +184,7 @@ def find_faces(detector: Path, data: Path, photos: Sequence[Photo]) -> list[tupl
     def find(photo: Photo) -> tuple[Array, Array] | None:
         try:
             image = read_photo(data / photo.path)
-            return image, main_face(session, image, alone=False).keypoints
+            return image, find_face(session, image, alone=False).keypoints
         except DataError as error:
             print(f"{photo.path} is left out: {error}", file=sys.stderr)
             return None

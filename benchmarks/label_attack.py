@@ -19,7 +19,7 @@ from PIL import Image
 from rich.progress import track
 
 from face_encryption.runtime.artifacts import Artifacts, names
-from face_encryption.runtime.faces import Box, cut_square, detect, largest_face, paste_square
+from face_encryption.runtime.faces import Box, cut_square, detect, main_face, paste_square
 
 # Probability of the target class in the study, by step size (= epsilon) in normalised units and number of steps.
 STUDY = {
@@ -54,7 +54,7 @@ class Bench:
             image = np.asarray(Image.open(data / photo).convert("RGB"))
             faces = detect(self.artifacts.detector, image)
             if faces:
-                yield Probe(image, largest_face(faces).box, self.classes.index(photo.split("/")[0]))
+                yield Probe(image, main_face(faces, image.shape).box, self.classes.index(photo.split("/")[0]))
 
     def probabilities(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
         """Return the class probabilities of a face after its photo has been written as PNG and read back."""

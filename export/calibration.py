@@ -18,7 +18,7 @@ from face_encryption.export.integer import RangesError, depending, ranged
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
 from face_encryption.training.data import DataError
-from face_encryption.training.faces import main_face, read_photo
+from face_encryption.training.faces import find_face, read_photo
 
 # What lies beyond in a gradient is clipped; a forward map keeps its largest value and more, for other pictures.
 SHARE, HEADROOM = 99.9, 1.1
@@ -37,7 +37,7 @@ def faces_of(folder: Path, detector: ort.InferenceSession, margin: float) -> lis
     for path in np.random.default_rng(0).permutation(np.array(photos, object)):
         try:
             image = read_photo(path)
-            found.append(cut_square(image, main_face(detector, image, alone=False).box, margin)[0])
+            found.append(cut_square(image, find_face(detector, image, alone=False).box, margin)[0])
         except DataError:
             continue
         if len(found) == FACES:

@@ -16,7 +16,7 @@ from rich.progress import track
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
 from face_encryption.training.data import DataError
-from face_encryption.training.faces import main_face, open_detector, read_photo
+from face_encryption.training.faces import find_face, open_detector, read_photo
 
 Picture = npt.NDArray[np.uint8]
 
@@ -55,7 +55,7 @@ def collect(name: str, sources: Sequence[Path], out: Path, detector: Path, frame
     for look in track(list(_pictures(sources, frames)), f"looking for {name}"):
         try:
             picture = look()
-            face = main_face(session, picture, alone=True)
+            face = find_face(session, picture, alone=True)
         except DataError as error:
             skipped[str(error)] += 1
             continue

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 from PIL import Image, ImageOps
 from rich.progress import track
 
-from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
+from face_encryption.runtime.faces import Face, cut_square, detect, main_face, prominence
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo
 from face_encryption.training.onnx_network import CPU
@@ -32,8 +32,10 @@ R = TypeVar("R")
 
 # The cut that is kept is wider than the one that is trained on, so that rotation and shift find real pixels.
 CACHE_MARGIN = 0.5
-# A second face of at least this part of the first one's area leaves open whom a photo shows.
-RIVAL = 0.9
+# A second face of at least this part of the first one's prominence leaves open whom a photo shows.
+RIVAL = 0.75
+# Cuts of another version may show other faces.
+VERSION = 2
 NO_DETECTOR = "{}: no detector; make it with: face-encryption export --detector-only"
 
 
@@ -72,24 +74,19 @@ def read_photo(path: Path) -> npt.NDArray[np.uint8]:
         raise DataError(f"unreadable: {error}") from None
 
 
-def main_face(detector: ort.InferenceSession, image: npt.NDArray[np.uint8], *, alone: bool) -> Face:
-    """Find the face that a photo is about, the largest; `alone` when no other may be nearly as large.
+def find_face(detector: ort.InferenceSession, image: npt.NDArray[np.uint8], *, alone: bool) -> Face:
+    """Find the face that a photo is about; `alone` when no other may be nearly as prominent.
 
     Raises `DataError` when there is none, or a rival.
     """
     faces = detect(detector, image)
     if not faces:
         raise DataError("no face")
-    face = largest_face(faces)
-    rivals = [other for other in faces if other is not face and _area(other) >= RIVAL * _area(face)]
-    if alone and rivals:
+    face = main_face(faces, image.shape)
+    enough = RIVAL * prominence(face.box, image.shape)
+    if alone and any(other is not face and prominence(other.box, image.shape) >= enough for other in faces):
         raise DataError("two faces of equal size")
     return face
-
-
-def _area(face: Face) -> float:
-    x0, y0, x1, y1 = face.box
-    return (x1 - x0) * (y1 - y0)
 
 
 def cut_face(
@@ -126,10 +123,16 @@ def load_faces(
     """Find, cut and cache the main face of each photo, and what teachers see in it, with `bf16` in mixed precision.
 
     `size` is the edge in pixels of the kept cuts. Photos that are unreadable or show no face, or with `alone` two of
-    about the same size, are left out and written, with the reason, to `skipped.csv` in the cache folder.
+    about the same prominence, are left out and written, with the reason, to `skipped.csv` in the cache folder.
     Raises `DataError` when no face is left, `RecognizerError` for a teacher with ops that PyTorch cannot take over.
     """
-    facts = [[[*asdict(photo).values(), digest(root / photo.path)] for photo in photos], size, CACHE_MARGIN, alone]
+    facts = [
+        [[*asdict(photo).values(), digest(root / photo.path)] for photo in photos],
+        size,
+        CACHE_MARGIN,
+        alone,
+        VERSION,
+    ]
     folder = cache_folder(cache, [*facts, _found_by(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
         given = [Teacher(each, bf16, device) for each in teachers]
@@ -218,7 +221,7 @@ def _fill_cache(
     def find(photo: Photo) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | str:
         try:
             image = read_photo(root / photo.path)
-            face = main_face(detector, image, alone=alone)
+            face = find_face(detector, image, alone=alone)
         except DataError as error:
             return str(error)
         return cut_face(image, face, size)

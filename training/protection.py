@@ -19,7 +19,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from face_encryption.runtime import NoFaceError, PhotoError, Protector, Settings
-from face_encryption.runtime.faces import Face, cut_square, detect, largest_face
+from face_encryption.runtime.faces import Face, cut_square, detect, main_face
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import Photo, list_data
 from face_encryption.training.faces import in_parallel, read_photo
@@ -35,7 +35,7 @@ RATES = (0.01, 0.001)
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture and its largest face, None when the detector finds none."""
+    """A picture and its main face, None when the detector finds none."""
 
     pixels: Pixels
     face: Face | None
@@ -82,9 +82,9 @@ class Judgement:
 
 
 def see(protector: Protector, pixels: Pixels) -> Seen:
-    """Find the largest face."""
+    """Find the face that a picture is about."""
     faces = detect(protector.artifacts.detector, pixels)
-    return Seen(pixels, largest_face(faces) if faces else None)
+    return Seen(pixels, main_face(faces, pixels.shape) if faces else None)
 
 
 def publish(saved: Pixels) -> dict[str, Pixels]:

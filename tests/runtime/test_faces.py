@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from face_encryption.runtime.faces import MIN_SIDE, cut_square, detect, paste_square
+from face_encryption.runtime.faces import MIN_SIDE, Box, Face, cut_square, detect, main_face, paste_square
 
 coordinates = st.floats(-60, 120)
 boxes = st.tuples(coordinates, coordinates, coordinates, coordinates)
@@ -60,6 +60,22 @@ def test_cut_is_a_copy() -> None:
     square, _ = cut_square(image, (0, 0, 50, 50), 0)
     square[:] = 1
     assert not image.any()
+
+
+@pytest.mark.parametrize("scale", [1, 40])
+@pytest.mark.parametrize(
+    ("boxes", "chosen"),
+    [
+        pytest.param([(40, 40, 60, 60), (20, 20, 50, 50)], 1, id="the larger one near the middle"),
+        pytest.param([(75, 30, 105, 60), (35, 30, 63, 58)], 1, id="the middle one of about the same size"),
+        pytest.param([(45, 45, 50, 50), (60, 40, 90, 70)], 1, id="not a tiny one in the middle"),
+        pytest.param([(95, 95, 99, 99)], 0, id="the only one, in a corner"),
+    ],
+)
+def test_a_photo_is_about_a_large_face_near_its_middle(boxes: list[Box], chosen: int, scale: int) -> None:
+    faces = [Face(tuple(scale * edge for edge in box), 0.9, np.zeros((6, 2), np.float32)) for box in boxes]  # type: ignore[arg-type]
+    for order in (faces, faces[::-1]):
+        assert main_face(order, (100 * scale, 100 * scale, 3)) is faces[chosen]
 
 
 @pytest.mark.parametrize("box", [(0, 0, float("nan"), 9), (0, 0, float("inf"), 9)])

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from face_encryption.runtime.faces import detect, largest_face
+from face_encryption.runtime.faces import detect, main_face
 from face_encryption.training import attacked as module
 from face_encryption.training.aligned import AlignedRecognizer, align, read_recognizers
 from face_encryption.training.attacked import EPSILONS, Pupil, attack, load_attacked
@@ -48,7 +48,7 @@ def faces(astronaut: NDArray[np.uint8], detector: Path, teachers: list[AlignedRe
     found = open_detector(detector)
     cuts, points, seen = [], [], []
     for image in (astronaut, np.ascontiguousarray(astronaut[:, ::-1])):
-        cut, keypoints = cut_face(image, largest_face(detect(found, image)), 187)
+        cut, keypoints = cut_face(image, main_face(detect(found, image), image.shape), 187)
         cuts.append(cut)
         points.append(keypoints)
         seen.append(see(teachers, cut, keypoints))
