@@ -180,12 +180,13 @@ def test_other_photos_under_the_same_names_begin_another_run(data: Path, detecto
     assert any((state["model"][name] != value).any() for name, value in again["model"].items())
 
 
-def test_two_processes_learn_what_one_learns(data: Path, detector: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("muon", [0.0, 2.5])
+def test_two_processes_learn_what_one_learns(data: Path, detector: Path, tmp_path: Path, muon: float) -> None:
     # Batches of five, some faces without a name: the processes have different parts of either.
     phase = "[[phase]]\nepochs = 3\ninput_size = 97\nlearning_rate = 3e-5\n"
     taught = f"{phase}cosine = 20.0\nrelational = 2.0\nidentity = 0.5\n"
     views = "rotation = 15\nzoom = 0.1\nshift = 0.05\nlight = 0.2\ndegrade = 0.5\n"
-    head = f"input_size = 97\ncrop_margin = 0.1\nbatch = 5\n{views}"
+    head = f"input_size = 97\ncrop_margin = 0.1\nbatch = 5\nmuon = {muon}\n{views}"
     (tmp_path / "recipe.toml").write_text(f"{head}{phase}identity = 1.0\n{taught}")
     write_teacher(tmp_path / "teacher.onnx", 112, 112)
     for name, numbers in (("train", (2, 3, 4, 5)), ("test", (6,))):
