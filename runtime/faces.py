@@ -73,7 +73,7 @@ def detect(
 
 
 def main_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face:
-    """Return the face that a photo is about: the most prominent, where photographers aim.
+    """Return the most prominent face: the one that a photo of one person is about.
 
     Args:
         faces: what `detect` found.
@@ -88,7 +88,7 @@ def main_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face:
 def prominence(box: Box, shape: tuple[int, ...]) -> float:
     """Return the area of a face's box in square pixels, less the farther it lies from the photo's centre.
 
-    Nothing is left of it in the corners. By area alone, a face cut by the photo's edge passes for whom it shows.
+    Nothing is left of it in the corners. By area alone, a bystander at the photo's edge passes for whom it shows.
     """
     x0, y0, x1, y1 = box
     away = math.hypot(x0 + x1 - shape[1], y0 + y1 - shape[0]) / math.hypot(*shape[:2])
