@@ -89,7 +89,7 @@ class Trainer:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
         # Those that every batch is compared with: the photos, which come first.
         self.bank = None if self.targets is None else self.targets[: self.photos].to(accelerator.device)
-        if config.bf16 and accelerator.device.type == "cpu":
+        if accelerator.device.type == "cpu":
             speed_up(self.recognizer.backbone.layer4)
         if accelerator.num_processes > 1:
             share_statistics(self.recognizer)

@@ -110,13 +110,14 @@ def test_a_run_learns_and_its_checkpoint_says_what_it_is(data: Path, detector: P
     assert logits.shape == (2, 2)
 
 
-def test_faster_gradients_learn_what_plain_ones_learn(
-    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("bf16", [False, True])
+def test_faster_convolutions_learn_what_plain_ones_learn(
+    bf16: bool, data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = []
     for name in ("fast", "plain"):
         AcceleratorState._reset_state(reset_partial_state=True)  # which holds one precision for all of a process
-        chosen = config(data, detector, tmp_path / name, bf16=True)
+        chosen = config(data, detector, tmp_path / name, bf16=bf16)
         module.train(chosen)
         AcceleratorState._reset_state(reset_partial_state=True)
         losses.append([float(row["loss"]) for row in history(chosen.out)])
