@@ -59,7 +59,7 @@ class Teacher:
 
 def batch_size(device: torch.device) -> int:
     """Return how many faces to show at a time: so few that their maps stay in caches, so many that a GPU has work."""
-    return 32 if device.type == "cpu" else 256
+    return 16 if device.type == "cpu" else 256
 
 
 @torch.no_grad()
