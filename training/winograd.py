@@ -30,8 +30,7 @@ class Winograd(torch.autograd.Function):
         taps, (filters, channels) = _rows(weight), weight.shape[:2]
         places = (_both_ways(PLACES, image) @ _rows(image)).view(36, len(image), channels)
         products = image.new_empty(36, len(image), filters)
-        for part, transform in _parts(taps):
-            mixed = (transform @ taps).view(6, filters, channels)
+        for part, mixed in _mixed(taps, filters):
             torch.bmm(places[part], mixed.mT, out=products[part])
         ctx.save_for_backward(places, taps)
         return _maps(_both_ways(SUMS, image) @ products.flatten(1), len(image))
@@ -44,8 +43,7 @@ class Winograd(torch.autograd.Function):
         products = (_both_ways(SUMS, gradient).T @ _rows(gradient)).view(36, count, filters)
         by_places, by_line = torch.empty_like(places), taps.new_empty(6, 3, taps.shape[1])
         back = TAPS.to(taps).T
-        for line, (part, transform) in enumerate(_parts(taps)):
-            mixed = (transform @ taps).view(6, filters, -1)
+        for line, (part, mixed) in enumerate(_mixed(taps, filters)):
             torch.bmm(products[part], mixed, out=by_places[part])
             torch.mm(back, torch.bmm(products[part].mT, places[part]).flatten(1), out=by_line[line])
         by_taps = (back @ by_line.flatten(1)).view(9, -1)
@@ -57,15 +55,15 @@ def _both_ways(matrix: Tensor, like: Tensor) -> Tensor:
     return torch.kron(matrix, matrix).to(like)
 
 
-def _parts(taps: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield six times which of the 36 products to form and what mixes their taps.
+def _mixed(taps: Tensor, filters: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield six times which of the 36 products to form, and sums of taps [9, D * C] for them, [6, D, C].
 
-    All mixed taps of 512 filters of 512 channels at once are 38 MB, for which the system clears new memory every time.
+    All such sums of 512 filters of 512 channels at once are 38 MB, for which the system clears new memory every time.
     """
     transform = _both_ways(TAPS, taps)
     for start in range(0, 36, 6):
         part = slice(start, start + 6)
-        yield part, transform[part]
+        yield part, (transform[part] @ taps).view(6, filters, -1)
 
 
 def _rows(maps: Tensor) -> Tensor:
