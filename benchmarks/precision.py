@@ -63,7 +63,7 @@ def protection(
     def work(pair: tuple[Picture, Picture]) -> Picture:
         png = io.BytesIO()
         Image.fromarray(pair[0].pixels).save(png, "PNG", compress_level=1)
-        saved = protector.protect(png.getvalue(), Settings(epsilon=8, steps=steps)).data
+        saved = protector.protect(png.getvalue(), Settings(steps=steps)).data
         return detect_main_face(judge, np.asarray(Image.open(io.BytesIO(saved)).convert("RGB")))
 
     protected = embeddings(embed_surrogate(judge), in_parallel(work, pairs, f"protecting in {steps} steps"))
@@ -74,9 +74,15 @@ def protection(
 def times(protectors: list[Protector], steps: int, repeats: int) -> list[float]:
     """Return the median over the repeats of each cloak's time, as a part of the first one's in the same turn."""
     face = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
-    feed = {"face": face, "reference": np.full(512, 512**-0.5, np.float32), "seed": np.array(0)}
-    scalars = {"direction": -1, "epsilon": 8, "step_size": 4, "momentum": 0, "diversity": 0, "perceptual": 0}
-    feed |= {name: np.array(value, np.float32) for name, value in scalars.items()} | {"steps": np.array(steps)}
+    feed = {
+        "face": face,
+        "keypoints": np.zeros((6, 2), np.float32),
+        "reference": np.full(512, 512**-0.5, np.float32),
+        "budget": np.array(0.04, np.float32),
+        "clamp": np.array(16, np.float32),
+        "seed": np.array(0),
+        "steps": np.array(steps),
+    }
     graphs = [protector.artifacts.attack("feature") for protector in protectors]
     turns: list[list[float]] = []
     for _ in range(repeats + 1):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from face_encryption.runtime import Protector, Settings
-from face_encryption.runtime.faces import Box, Face, cut_square, detect, main_face, overlap, square_around
+from face_encryption.runtime.faces import Face, cut_square, detect, main_face, overlap, square_around
 
 from .aligned import AlignedRecognizer
 from .faces import in_parallel
@@ -20,6 +20,8 @@ Embedding = NDArray[np.float32]
 Embed = Callable[[Pixels, Face], Embedding]
 
 SAVED = "as saved"
+# Half the axes of the ellipse that a cloak may change, and a pixel of the steps' grid, in parts of the square's side.
+ACROSS, ALONG, CELL = 0.43, 0.5, 1 / 112
 # The saved photo judged by somebody who knows where the face was before.
 LANDMARKS_GIVEN = "landmarks given"
 
@@ -98,17 +100,27 @@ def protect_and_measure(
     Image.fromarray(clean.pixels).save(png, "PNG", compress_level=1)
     protected = protector.protect(png.getvalue(), settings)
     saved = np.asarray(Image.open(io.BytesIO(protected.data)).convert("RGB"))
-    inside = face_squares(saved.shape, [face.face.box for face in protected.faces], margin)
+    inside = face_ellipses(saved.shape, [face.face for face in protected.faces], margin)
     before, after = (cut_square(pixels, clean.face.box, margin)[0] for pixels in (clean.pixels, saved))
     return saved, measure_visibility(before, after, outside_change(clean.pixels, saved, inside), lpips)
 
 
-def face_squares(shape: tuple[int, ...], boxes: Iterable[Box], margin: float) -> NDArray[np.bool_]:
-    """Return the part of a photo of this shape, [H, W], that lies in the square around any of the boxes."""
+def face_ellipses(shape: tuple[int, ...], faces: Iterable[Face], margin: float) -> NDArray[np.bool_]:
+    """Return the part of a photo of this shape, [H, W], that a cloak may change: an ellipse around each of the faces.
+
+    It lies in the middle of the face's square and is tilted as the line from the eyes to the mouth; see
+    `docs/artifacts.md`. A pixel of the steps' grid reaches a little beyond it.
+    """
     inside = np.zeros(shape[:2], np.bool_)
-    for box in boxes:
-        corner, side = square_around(box, margin)
-        inside[overlap(shape, side, corner)[0]] = True
+    for face in faces:
+        corner, side = square_around(face.box, margin)
+        in_photo, _ = overlap(shape, side, corner)
+        y, x = np.mgrid[in_photo]
+        x, y = (x + 0.5 - corner[0]) / side - 0.5, (y + 0.5 - corner[1]) / side - 0.5
+        down = face.keypoints[3] - face.keypoints[:2].mean(0)
+        down = down / np.linalg.norm(down)
+        across, along = x * down[1] - y * down[0], x * down[0] + y * down[1]
+        inside[in_photo] |= (across / (ACROSS + CELL)) ** 2 + (along / (ALONG + CELL)) ** 2 < 1
     return inside
 
 

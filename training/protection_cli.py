@@ -27,12 +27,9 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     default=["normal"],
     show_default=True,
 )
-@click.option("--epsilon", type=float, multiple=True, help="Budget in levels.")
-@click.option("--steps", type=int, multiple=True)
-@click.option("--step-size", type=float, multiple=True)
-@click.option("--momentum", type=float, multiple=True)
-@click.option("--diversity", type=float, multiple=True)
-@click.option("--perceptual", type=float, multiple=True)
+@click.option("--budget", type=float, multiple=True, help="How much of the change may be seen, about 1 - SSIM.")
+@click.option("--clamp", type=float, multiple=True, help="Change no pixel by more than this many levels.")
+@click.option("--steps", type=int, multiple=True, help="Steps of the attack.")
 @click.option(
     "--gallery",
     type=click.IntRange(0),

@@ -76,7 +76,7 @@ def setup(float_artifacts: Path, artifacts: Path, astronaut: NDArray[np.uint8]) 
         "integer": ort.InferenceSession(str(artifacts / "attack-feature.onnx")),
         "integer step": ort.InferenceSession(str(artifacts / "attack-feature-step.onnx")),
     }
-    return Setup(sessions, surrogate, source(surrogate), face, found.keypoints - np.float32(corner))
+    return Setup(sessions, surrogate, source(surrogate), face, found.keypoints - np.array(corner, np.float32))
 
 
 def test_every_step_from_pytorchs_own_perturbation(setup: Setup) -> None:

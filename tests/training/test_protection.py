@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from face_encryption.runtime import Protector
+from face_encryption.runtime.faces import Face
 from face_encryption.training.cli import evaluate as command
 from face_encryption.training.data import DataError, Photo, read_pairs
 from face_encryption.training.people import enroll_all, find_people
-from face_encryption.training.probes import LANDMARKS_GIVEN, SAVED, detect_main_face, embed_surrogate, face_squares
+from face_encryption.training.probes import LANDMARKS_GIVEN, SAVED, detect_main_face, embed_surrogate, face_ellipses
 from face_encryption.training.protection import evaluate
 from face_encryption.training.protection_report import tabulate_rates
 from face_encryption.training.recompression import RECOMPRESSIONS, recompress
@@ -79,11 +80,17 @@ def test_recompressing_changes_the_pixels(astronaut: NDArray[np.uint8]) -> None:
     assert 0 < errors[0] < errors[1] < errors[2]
 
 
-def test_what_lies_in_the_squares_of_faces() -> None:
-    inside = face_squares((60, 80, 3), [(-10, 0, 10, 20), (40, 20, 60, 40)], 0.1)
-    assert inside.sum() == 12 * 22 + 24 * 24
-    assert inside[:22, :12].all()
-    assert inside[18:42, 38:62].all()
+def test_what_lies_in_the_ellipses_of_faces() -> None:
+    upright = np.array([[-4, 6], [4, 6], [0, 10], [0, 14], [-8, 8], [8, 8]], np.float32)
+    lying = upright[:, ::-1] * [1, -1] + [40, 30]
+    faces = [Face((-10, 0, 10, 20), 1.0, upright), Face((40, 20, 60, 40), 1.0, lying.astype(np.float32))]
+    inside = face_ellipses((60, 80, 3), faces, 0.1)
+    assert inside[4:18, :7].all()
+    assert not inside[:18, 12:].any()
+    # Of the second, in a square from 38 to 62 and from 18 to 42, the long axis lies across.
+    assert inside[18:42, 38:62].sum() == pytest.approx(np.pi * (0.439 * 24) * (0.509 * 24), rel=0.03)
+    assert inside[30, 38]
+    assert not inside[18, 50]
 
 
 def test_people_without_a_face_are_left_out(data: Path, artifacts: Path) -> None:
@@ -136,7 +143,7 @@ def test_command_measures_real_photos(data: Path, artifacts: Path, shared: Path,
     out = tmp_path / "out"
     given = ["protection", str(data), str(tmp_path / "pairs.txt"), "--artifacts", str(artifacts)]
     judges = ["--judges", str(shared / "models" / "sface.onnx"), "--recompress", "JPEG 75", "--recompress", "half size"]
-    curve = ["--epsilon", "2", "--epsilon", "8", "--steps", "2", "--lpips", str(alexnet), "--out", str(out)]
+    curve = ["--budget", "0.01", "--budget", "0.06", "--steps", "2", "--lpips", str(alexnet), "--out", str(out)]
     result = CliRunner().invoke(
         command, [*given, *judges, *curve, "--photos", str(tmp_path / "photos")], catch_exceptions=False
     )
@@ -145,7 +152,7 @@ def test_command_measures_real_photos(data: Path, artifacts: Path, shared: Path,
     assert "| sface | " in result.output
     assert "nobody.png: no face" in result.stderr
     rows = [*csv.DictReader((out / "protection.csv").read_text().splitlines())]
-    assert {(row["setting"], row["epsilon"]) for row in rows} == {("1", "2.0"), ("2", "8.0")}
+    assert {(row["setting"], row["budget"]) for row in rows} == {("1", "0.01"), ("2", "0.06")}
     less, more = (next(row for row in rows if row["setting"] == setting) for setting in ("1", "2"))
     for name in ("psnr", "ssim", "ssimulacra2"):
         assert float(less[name]) > float(more[name])
@@ -158,7 +165,7 @@ def test_command_measures_real_photos(data: Path, artifacts: Path, shared: Path,
     for name in ("protection.png", "sheet.png"):
         assert (out / name).is_file()
     (large, again) = csv.DictReader((out / "photos" / "photos.csv").read_text().splitlines())
-    assert (large["photo"], large["epsilon"], again["epsilon"]) == ("large.png", "2.0", "8.0")
+    assert (large["photo"], large["budget"], again["budget"]) == ("large.png", "0.01", "0.06")
     assert int(large["side"]) > 600
     assert Image.open(out / "photos" / "large-2.png").width == 3 * 600
 
