@@ -41,7 +41,8 @@ def mix_colours(pixels: Tensor) -> Tensor:
     spread = (pixels.amax(0) - pixels.amin(0)).max()
     colour = torch.where(spread <= GREY, 0.0, 1 / COLOUR)
     weights = torch.stack([torch.ones(()), colour, colour])
-    return OPPONENT.T @ (weights[:, None] * OPPONENT)
+    matrix: Tensor = OPPONENT.T @ (weights[:, None] * OPPONENT)
+    return matrix
 
 
 def smoothing_matrix(side: int, grid: int) -> Tensor:
