@@ -32,6 +32,8 @@ from face_encryption.export.warp import bicubic_weights, draw_warp
 KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of the mouth
 # The steps work on a grid of so many pixels each way, whatever the size of the face.
 GRID = 112
+# From these levels on a pixel of the grid is black or white.
+BLACK, WHITE = 1e-2, 255 - 1e-2
 # What remains of the earlier steps' gradients, and the random start in levels.
 MOMENTUM, START = 0.7, 2.0
 # The first of K steps goes this part of the budget's radius times K to this power, at most all of it.
@@ -95,6 +97,13 @@ class FaceGrid:
         """Return where f32 [3, G, G] gains most for its cost, smooth and inside the mask."""
         best = self.mixed(momentum_buffer / self.cost)
         return self.mask * (self.smoothing @ best @ self.smoothing.T)
+
+    def open(self, perturbation: Tensor, direction: Tensor) -> Tensor:
+        """Return f32 [3, G, G] without what leads beyond black and white, so that no part of the budget is lost."""
+        changed = self.pixels + perturbation
+        return torch.where(changed < WHITE, direction.relu(), 0.0) - torch.where(
+            changed > BLACK, (-direction).relu(), 0.0
+        )
 
     def limit(self, perturbation: Tensor) -> Tensor:
         """Clamp f32 [3, G, G] to the clamp and to valid pixels."""
@@ -180,7 +189,9 @@ class Cloak(nn.Module):
     ) -> Tensor:
         """Go a step up the loss as far as the number of steps allows, and back to the budget and the clamp."""
         stride = (STRIDE * steps.float().pow(SLOWING)).clamp(max=1.0)
-        step = scale_to_budget(grid.direction(momentum_buffer), grid.cost, budget, enlarge=True)
+        direction = grid.open(perturbation, grid.direction(momentum_buffer))
+        step = scale_to_budget(direction, grid.cost, budget, enlarge=True)
+        # The clamp comes last: scaled down after it, no peak would reach it again, and peaks protect best.
         return grid.limit(scale_to_budget(perturbation + stride * step, grid.cost, budget, enlarge=False))
 
 

@@ -31,7 +31,7 @@ Case = tuple[int, float, Tensor, dict[str, Tensor]]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
 BUDGET, CLAMP = 0.06, 20.0
 # After more sign steps, two runs that differ by rounding may end at another label.
-STEPS = 8
+LABEL_STEPS, STEPS = 4, 8
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
 INTEGER_COSINE, INTEGER_LOSS = 0.3, 0.1
 # Below this part of the largest, a gradient's sign is one of rounding.
@@ -132,13 +132,13 @@ class Validator:
                     self._add(name, f"share of pixels stepped otherwise {where} {direction:+.0f}", other.mean(), 1e-3)
 
     def label_attack(self, name: str) -> None:
-        """Compare what `STEPS` steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
+        """Compare what `LABEL_STEPS` achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
         session, module = self.session(name), Attack(self.reference.gradient(LABEL), self.reference.size)
         recognizer = FaceRecognizer(self.reference)
         for side, direction, face, settings in self._labels():
-            got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(STEPS)}))
+            got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(LABEL_STEPS)}))
             with torch.no_grad():
-                want, expected = module.repeated(STEPS, face, *settings.values())
+                want, expected = module.repeated(LABEL_STEPS, face, *settings.values())
                 _, probabilities = recognizer(torch.from_numpy(got))
                 _, wanted = recognizer(want)
             where = f"({side} px, direction {direction:+.0f})"
@@ -218,7 +218,7 @@ class Validator:
             yield where, got, want
 
     def _losses(self, name: str, got: Array, want: Tensor, where: str, integer: bool) -> None:
-        self._add(name, f"steps missing {where}", abs(len(got) - STEPS), 0)
+        self._add(name, f"steps missing {where}", abs(len(got) - len(want)), 0)
         if not integer:
             self._add(name, f"loss at the start, difference {where}", _difference(got[0], want[0]), 1e-3)
             return
