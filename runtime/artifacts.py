@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from .errors import ArtifactsError
+from .onnx_runtime import ort
 from .settings import Defaults
 
 FORMAT_VERSION = "5"

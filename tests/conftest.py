@@ -1,6 +1,8 @@
 """What all tests share: the exported artifacts, the real data where it is at hand, and a photo that everybody has."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Literal
 
@@ -48,3 +50,12 @@ def astronaut() -> NDArray[np.uint8]:
     from skimage import data
 
     return np.asarray(data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The program that shows what a process asks of the kernel, and can refuse it; Linux alone has it."""
+    found = shutil.which("strace")
+    if not found or subprocess.run([found, "-qq", "-o", os.devnull, "true"], capture_output=True).returncode:
+        pytest.skip("strace is not installed or not permitted")
+    return found

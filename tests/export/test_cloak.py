@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import defaults, export_artifacts
 from face_encryption.export.validate import picture
 from face_encryption.runtime import Protector, SettingError, Settings
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.runtime.settings import Defaults
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
 from face_encryption.training.onnx_network import OnnxNetwork
