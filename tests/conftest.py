@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +35,20 @@ def _exported(folder: Path, arithmetic: Literal["fp32"] | None = None) -> Path:
 
     export_artifacts(CHECKPOINT, folder, arithmetic=arithmetic)
     return folder
+
+
+@pytest.fixture(scope="session")
+def printed_on_loading() -> Callable[[Path], str]:
+    """What loading a folder's graphs prints, with the options of a client that sets none."""
+
+    def printed(folder: Path) -> str:
+        code = "import sys\nfrom face_encryption.runtime.onnx_runtime import ort\n"
+        code += "for file in sys.argv[1:]: ort.InferenceSession(file, providers=['CPUExecutionProvider'])"
+        files = [str(path) for path in folder.glob("*.onnx")]
+        done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    return printed
 
 
 @pytest.fixture(scope="session")

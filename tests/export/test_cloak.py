@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -212,10 +213,14 @@ def test_the_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -> None:
 
 
 def test_protect_uses_the_cloak_that_was_exported(
-    others: dict[str, AlignedRecognizer], astronaut: NDArray[np.uint8], tmp_path: Path
+    others: dict[str, AlignedRecognizer],
+    astronaut: NDArray[np.uint8],
+    tmp_path: Path,
+    printed_on_loading: Callable[[Path], str],
 ) -> None:
     checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", others=others, report=lambda _: None)
     assert {check.graph for check in checks} > {"attack-cloak.onnx", "attack-cloak-step.onnx", "cloak-reference.onnx"}
+    assert printed_on_loading(tmp_path / "artifacts") == ""
     protector = Protector(tmp_path / "artifacts")
     assert protector.artifacts.has("cloak")
     # Its convolutions stay in floats, whatever those of ours alone compute in.
