@@ -78,7 +78,6 @@ class Bench:
             "step_size": np.array(step_size, np.float32),
             "momentum": np.array(momentum, np.float32),
             "diversity": np.array(0, np.float32),
-            "perceptual": np.array(0, np.float32),
             "seed": np.array(0),
             "steps": np.array(steps),
         }

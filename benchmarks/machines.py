@@ -45,7 +45,7 @@ def protect(photo: Path, made: Path, artifacts: Path, steps: list[int]) -> None:
     for count in steps:
         protected = protector.protect(data, Settings(steps=count))
         answers[f"protected-{count}"] = read_photo(protected.data).pixels
-        answers[f"epsilon-{count}"] = protected.plan.epsilon
+        answers[f"bound-{count}"] = protected.plan.bound
         answers[f"similarity-{count}"] = [face.similarity for face in protected.faces]
         print(f"K = {count}: similarity {', '.join(f'{face.similarity:.4f}' for face in protected.faces)}", flush=True)
     np.savez_compressed(made, **answers)
@@ -72,8 +72,8 @@ def compare(one: Path, other: Path) -> None:
         after = [", ".join(f"{value:.4f}" for value in made[f"similarity-{count}"]) for made in (a, b)]
         print(f"| K = {count}: similarity after | {after[0]} and {after[1]} |")
         changes = [_difference(made, a["photo"]).max() for made in (first, second)]
-        bound = f"{changes[0]} and {changes[1]} of {a[f'epsilon-{count}']:g}"
-        print(f"| K = {count}: largest change in levels, of the budget | {bound} |")
+        bound = f"{changes[0]} and {changes[1]} of {a[f'bound-{count}']:g}"
+        print(f"| K = {count}: largest change in levels, of the bound | {bound} |")
 
 
 def _difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.int16]:

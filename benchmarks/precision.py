@@ -24,30 +24,30 @@ from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import cut_square
 from face_encryption.training.data import Photo, read_list, read_pairs
 from face_encryption.training.faces import in_parallel, read_photo
-from face_encryption.training.protection import Embed, Seen, own, see
+from face_encryption.training.probes import Embed, Picture, detect_main_face, embed_surrogate
 
 FAR = 0.01
 SIDE = 250  # of the face that is timed
 
 
-def accuracy(protector: Protector, faces: list[Seen], names: list[str]) -> float:
+def accuracy(protector: Protector, faces: list[Picture], names: list[str]) -> float:
     """Top-1 accuracy in [0, 1]; a photo in which no face is found counts as wrong."""
     margin = protector.artifacts.recognizer.value("crop_margin", float)
 
-    def work(seen: Seen) -> str:
-        return protector.recognise(cut_square(seen.pixels, seen.face.box, margin)[0]).name if seen.face else ""
+    def work(picture: Picture) -> str:
+        return protector.recognise(cut_square(picture.pixels, picture.face.box, margin)[0]).name if picture.face else ""
 
     answers = in_parallel(work, faces, "recognising")
     return sum(answer == name for answer, name in zip(answers, names, strict=True)) / len(names)
 
 
-def embeddings(embed: Embed, faces: list[Seen]) -> npt.NDArray[np.float32]:
+def embeddings(embed: Embed, faces: list[Picture]) -> npt.NDArray[np.float32]:
     """Embed faces, f32 [N, 512]; not-a-number, which is similar to nobody, where there is none."""
     nobody = np.full(512, np.nan, np.float32)
     return np.stack(in_parallel(lambda s: embed(s.pixels, s.face) if s.face else nobody, faces, "embedding"))
 
 
-def verification(embed: Embed, pairs: list[tuple[Seen, Seen]]) -> tuple[float, float]:
+def verification(embed: Embed, pairs: list[tuple[Picture, Picture]]) -> tuple[float, float]:
     """Return the similarity that 1 % of the pairs of different people reach, and the share of pairs of one person."""
     probes, galleries = (embeddings(embed, [pair[side] for pair in pairs]) for side in (0, 1))
     similarities = probes @ galleries.T
@@ -56,27 +56,33 @@ def verification(embed: Embed, pairs: list[tuple[Seen, Seen]]) -> tuple[float, f
 
 
 def protection(
-    protector: Protector, judge: Protector, pairs: list[tuple[Seen, Seen]], threshold: float, steps: int
+    protector: Protector, judge: Protector, pairs: list[tuple[Picture, Picture]], threshold: float, steps: int
 ) -> float:
     """Return the share of probes that the judge no longer matches with their gallery after the cloak."""
 
-    def work(pair: tuple[Seen, Seen]) -> Seen:
+    def work(pair: tuple[Picture, Picture]) -> Picture:
         png = io.BytesIO()
         Image.fromarray(pair[0].pixels).save(png, "PNG", compress_level=1)
-        saved = protector.protect(png.getvalue(), Settings(epsilon=8, steps=steps)).data
-        return see(judge, np.asarray(Image.open(io.BytesIO(saved)).convert("RGB")))
+        saved = protector.protect(png.getvalue(), Settings(steps=steps)).data
+        return detect_main_face(judge, np.asarray(Image.open(io.BytesIO(saved)).convert("RGB")))
 
-    protected = embeddings(own(judge), in_parallel(work, pairs, f"protecting in {steps} steps"))
-    gallery = embeddings(own(judge), [pair[1] for pair in pairs])
+    protected = embeddings(embed_surrogate(judge), in_parallel(work, pairs, f"protecting in {steps} steps"))
+    gallery = embeddings(embed_surrogate(judge), [pair[1] for pair in pairs])
     return float((~(np.einsum("ij,ij->i", protected, gallery) >= threshold)).mean())
 
 
 def times(protectors: list[Protector], steps: int, repeats: int) -> list[float]:
     """Return the median over the repeats of each cloak's time, as a part of the first one's in the same turn."""
     face = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
-    feed = {"face": face, "reference": np.full(512, 512**-0.5, np.float32), "seed": np.array(0)}
-    scalars = {"direction": -1, "epsilon": 8, "step_size": 4, "momentum": 0, "diversity": 0, "perceptual": 0}
-    feed |= {name: np.array(value, np.float32) for name, value in scalars.items()} | {"steps": np.array(steps)}
+    feed = {
+        "face": face,
+        "keypoints": np.zeros((6, 2), np.float32),
+        "reference": np.full(512, 512**-0.5, np.float32),
+        "budget": np.array(0.04, np.float32),
+        "clamp": np.array(16, np.float32),
+        "seed": np.array(0),
+        "steps": np.array(steps),
+    }
     graphs = [protector.artifacts.attack("feature") for protector in protectors]
     turns: list[list[float]] = []
     for _ in range(repeats + 1):
@@ -104,15 +110,17 @@ def main() -> None:
     protectors = [Protector(folder, 1) for folder in options.folders]
     judge = protectors[0]
 
-    def seen(photos: list[Photo]) -> list[Seen]:
-        return in_parallel(lambda photo: see(judge, read_photo(options.data / photo.path)), photos, "detecting")
+    def find(photos: list[Photo]) -> list[Picture]:
+        return in_parallel(
+            lambda photo: detect_main_face(judge, read_photo(options.data / photo.path)), photos, "detecting"
+        )
 
     test = read_list(options.test_list, options.data)
     people = read_pairs(options.pairs, options.data)
-    faces = seen(test)
-    pairs = list(zip(*(seen([pair[side] for pair in people]) for side in (0, 1)), strict=True))
+    faces = find(test)
+    pairs = list(zip(*(find([pair[side] for pair in people]) for side in (0, 1)), strict=True))
     pairs = [pair for pair in pairs if pair[0].face and pair[1].face]
-    threshold, _ = verification(own(judge), pairs)
+    threshold, _ = verification(embed_surrogate(judge), pairs)
 
     ratios = [times(protectors, steps, options.repeats) for steps in options.steps] if options.repeats else []
     heads = ["folder", "MB", f"accuracy, {len(test)} photos", f"TAR at FAR 1 %, {len(pairs)} people"]
@@ -122,7 +130,7 @@ def main() -> None:
     for number, (folder, protector) in enumerate(zip(options.folders, protectors, strict=True)):
         size = sum(file.stat().st_size for file in folder.iterdir() if not file.name.endswith("-step.onnx"))
         row = [folder.name, f"{size / 1e6:.2f}", f"{accuracy(protector, faces, [photo.name for photo in test]):.4f}"]
-        row.append(f"{verification(own(protector), pairs)[1]:.3f}")
+        row.append(f"{verification(embed_surrogate(protector), pairs)[1]:.3f}")
         for steps in options.steps:
             row.append(f"{protection(protector, judge, pairs[: options.sample], threshold, steps):.1%}")
         rows.append([*row, *(f"{each[number]:.2f}" for each in ratios)])

@@ -126,7 +126,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
-    parser.add_argument("--steps", type=int, default=4, help="of the cloak (4)")
+    parser.add_argument("--steps", type=int, default=10, help="of the cloak (10)")
     parser.add_argument("--threads", type=int, default=1, help="of one inference (1)")
     parser.add_argument(
         "--face",

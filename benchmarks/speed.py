@@ -33,6 +33,7 @@ from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import load_checkpoint
 
 EPSILON, STEP_SIZE = 8, 2
+BUDGET, CLAMP = 0.04, 16
 # Eyes, nose, mouth and ears of a face that looks at the camera, as parts of the square's edge.
 KEYPOINTS = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.57], [0.5, 0.74], [0.2, 0.45], [0.8, 0.45]], np.float32)
 Run = Callable[[], object]
@@ -59,22 +60,23 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     options.add_session_config_entry("session.force_spinning_stop", "1")
     forward = ort.InferenceSession(str(folder / "recognizer.onnx"), options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
-    numbers = {"epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
-    feed: dict[str, Any] = {name: np.array(value, np.float32) for name, value in (numbers | {"perceptual": 0}).items()}
-    feed |= {"face": face, "seed": np.array(0)}
-    (reference,) = artifacts.recognizer.run(["embedding"], {"face": face[::-1].copy()})
-    away = {"direction": np.array(-1, np.float32)}
-    targets: dict[AttackKind, dict[str, Any]] = {
-        "feature": away | {"reference": reference},
-        "label": away | {"label": np.array(0)},
+    keypoints = len(face) * KEYPOINTS
+    if artifacts.several:
+        (reference,) = artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})
+    else:
+        (reference,) = artifacts.recognizer.run(["embedding"], {"face": face})
+    numbers: dict[AttackKind, dict[str, float]] = {
+        "feature": {"budget": BUDGET, "clamp": CLAMP},
+        "label": {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0},
     }
-    if artifacts.has("cloak"):
-        seen = {"face": face, "keypoints": KEYPOINTS}
-        (references,) = artifacts.cloak_reference.run(["references"], seen)
-        targets["cloak"] = {"keypoints": KEYPOINTS, "references": references}
+    targets: dict[AttackKind, dict[str, Any]] = {
+        "feature": {"keypoints": keypoints, "reference": reference},
+        "label": {"label": np.array(0)},
+    }
     for kind, target in targets.items():
+        feed = target | {name: np.array(value, np.float32) for name, value in numbers[kind].items()}
         for count in steps:
-            given = feed | target | {"steps": np.array(count)}
+            given = feed | {"face": face, "seed": np.array(0), "steps": np.array(count)}
             yield f"attack-{kind}-{count}", partial(artifacts.attack(kind).run, ["protected"], given)
 
 

@@ -1,7 +1,10 @@
-"""A cloak from several recognizers at once: what moves a face away from itself for all of them moves it for strangers.
+"""The cloak: a change of one face that the eye pays little for, away from what recognizers see in it.
 
-Liu et al. 2017 (arXiv:1611.02770). Each recognizer sees the face in the frame that it was trained on; the gradients are
-brought to one size and added.
+Each step asks the recognizers for a gradient through another view of the face, bent a little, and goes along it in
+proportion to what that gains for what it costs in structural similarity; a budget bounds the cost of all steps
+together, a clamp the change of each level. Momentum sums the gradients (Dong et al. 2018, MI-FGSM, arXiv:1710.06081).
+Of several recognizers (surrogates; Liu et al. 2017, arXiv:1611.02770), each sees the face in the frame that it was
+trained on; their gradients are brought to one size and added.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,20 +12,40 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
-from face_encryption.export.attack import DRAWS, FEATHER, Attack, Frame, Move, Square, of_unit_size
+from face_encryption.export.face_mask import face_mask
+from face_encryption.export.noise import random_start
+from face_encryption.export.views import (
+    DRAWS,
+    Frame,
+    all_draws,
+    draw_view,
+    enlarge,
+    normalize_mean_abs,
+    shrink,
+)
+from face_encryption.export.visible_budget import cost_of_change, mix_colours, scale_to_budget, smoothing_matrix
+from face_encryption.export.warp import DRAWS as WARP_DRAWS
+from face_encryption.export.warp import bicubic_weights, draw_warp
 
 KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of the mouth
+# The steps work on a grid of so many pixels each way, whatever the size of the face.
+GRID = 112
+# What remains of the earlier steps' gradients, and the random start in levels.
+MOMENTUM, START = 0.7, 2.0
+# The first of K steps goes this part of the budget's radius times K to this power, at most all of it.
+STRIDE, SLOWING = 1.7, -0.63
 
 
 @dataclass(frozen=True)
 class Source:
     """A recognizer as a source of gradients.
 
-    `gradient` is that of `Attack`, with a reference f32 [dimensions] as the target and one minus the similarity as the
-    loss, and returns the embedding besides. `template` f32 [4, 2] says where the recognizer wants eyes,
-    nose and mouth, as parts of its image's edge; None for one that sees the whole square.
+    `gradient` takes an image f32 [1, 3, size, size] in levels and a reference f32 [dimensions], and returns the
+    gradient of one minus their similarity, that loss, and the embedding f32 [dimensions]. `template` f32 [4, 2] says
+    where the recognizer wants eyes, nose and mouth, as parts of its image's edge; None for one that sees the whole
+    square.
     """
 
     gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -31,91 +54,149 @@ class Source:
     template: Tensor | None = None
 
     def frame(self, keypoints: Tensor) -> Frame | None:
-        """Return the upright frame in which `keypoints` f32 [4, 2], parts of the square's edge, best fit."""
+        """Return the upright frame in which `keypoints` f32 [6, 2], parts of the square's edge, best fit."""
         if self.template is None:
             return None
-        wanted, found = self.template.mean(0), keypoints.mean(0)
-        spread = self.template - wanted
-        zoom = (spread * (keypoints - found)).sum() / (spread**2).sum()
-        middle = found + zoom * (0.5 - wanted) - 0.5
-        return Frame(zoom, middle[1], middle[0])
+        points = keypoints[:KEYPOINTS]
+        target, middle = self.template.mean(0), points.mean(0)
+        spread = self.template - target
+        zoom = (spread * (points - middle)).sum() / (spread**2).sum()
+        offset = middle + zoom * (0.5 - target) - 0.5
+        return Frame(zoom, offset[1], offset[0])
 
 
-# Each source, the frame in which it sees a face, and the reference that it moves away from, f32 [dimensions].
-Seen = list[tuple[Source, Frame | None, Tensor]]
+class FaceGrid:
+    """A face square on the grid of the steps: what stays the same from step to step, computed once."""
+
+    def __init__(self, face: Tensor, keypoints: Tensor, clamp: Tensor) -> None:
+        """Take `face` u8 [S, S, 3], `keypoints` f32 [6, 2] in its pixels, and the clamp in levels."""
+        side = face.shape[0]
+        self.levels = face.float()
+        self.keypoints = keypoints / side
+        self.pixels = shrink(self.levels, GRID)
+        self.mask = face_mask(self.keypoints, GRID)
+        self.cost = cost_of_change(self.pixels)
+        self.colours = mix_colours(self.pixels)
+        self.smoothing = smoothing_matrix(side, GRID)
+        self.clamp = clamp
+        self.lowest = torch.maximum(-clamp, -self.pixels)
+        self.highest = torch.minimum(clamp, 255 - self.pixels)
+
+    def start(self, seed: Tensor) -> Tensor:
+        """Draw the random start f32 [3, G, G] in levels, uniform in +-`START` inside the mask; grey if the face is."""
+        noise = random_start(seed, GRID).permute(2, 0, 1) * START
+        return self.limit(self.mask * self.mixed(noise))
+
+    def mixed(self, change: Tensor) -> Tensor:
+        """Make the colour of f32 [3, G, G] dearer."""
+        return (self.colours @ change.reshape(3, -1)).reshape(change.shape)
+
+    def direction(self, momentum_buffer: Tensor) -> Tensor:
+        """Return where f32 [3, G, G] gains most for its cost, smooth and inside the mask."""
+        best = self.mixed(momentum_buffer / self.cost)
+        return self.mask * (self.smoothing @ best @ self.smoothing.T)
+
+    def limit(self, perturbation: Tensor) -> Tensor:
+        """Clamp f32 [3, G, G] to the clamp and to valid pixels."""
+        return torch.minimum(torch.maximum(perturbation, self.lowest), self.highest)
+
+    def protected(self, perturbation: Tensor) -> Tensor:
+        """Add f32 [3, G, G] to the photo's pixels in whole levels: u8 [S, S, 3]."""
+        # Rounding may reach past a clamp that is no whole number; resampling, a weighted mean, never past its input.
+        bound = torch.floor(self.clamp)
+        change = enlarge(torch.minimum(torch.maximum(perturbation, -bound), bound), self.levels.shape[0])
+        return (self.levels + torch.round(change)).clamp(0, 255).to(torch.uint8)
 
 
-class Cloak(Attack):
+class Cloak(nn.Module):
     """One step away from what each source sees in a face, or in several photos of the person."""
 
-    def __init__(self, sources: Sequence[Source], feather: float = FEATHER) -> None:
+    def __init__(self, sources: Sequence[Source]) -> None:
         """Take the sources."""
-        super().__init__(lambda *given: sources[0].gradient(*given)[:2], sources[0].size, feather)
+        super().__init__()
         self.sources = sources
+        self.weights = {source.size: bicubic_weights(source.size) for source in sources}
 
     def forward(
         self,
         face: Tensor,
         keypoints: Tensor,
-        references: Tensor,
-        epsilon: Tensor,
-        step_size: Tensor,
-        momentum: Tensor,
-        diversity: Tensor,
-        perceptual: Tensor,
+        reference: Tensor,
+        budget: Tensor,
+        clamp: Tensor,
         seed: Tensor,
+        steps: Tensor,
         perturbation: Tensor,
-        velocity: Tensor,
+        momentum_buffer: Tensor,
         iteration: Tensor,
-        grid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cloak `face` u8 [S, S, 3] with the detector's `keypoints` f32 [6, 2] in its pixels; the rest as in `Attack`.
+        """Take the step of number `iteration` of `steps` (i64 scalars); iteration 0 begins anew from `seed`.
 
-        `references` f32 [D] is what `CloakReference` returned of the face, or the mean of that of several of the
-        person's. The loss is the mean over the sources.
+        `face` u8 [S, S, 3], `keypoints` f32 [6, 2] in its pixels as the detector orders them. `reference` f32 [D] holds
+        the embeddings of the face by all sources, one behind the other, or their mean over photos of the person.
+        `budget` bounds the mean cost, about 1 - SSIM of the square, and `clamp` the change of each level.
+
+        Takes and returns perturbation and momentum buffer, f32 [3, G, G]; returns besides the protected face, u8
+        [S, S, 3], and the loss that the step met: one minus the similarity, the mean over the sources.
         """
-        square = self.square(face, epsilon, perceptual, grid)
-        move = Move(torch.tensor(-1.0), step_size, momentum, diversity)
-        before, moving, draws = self.resume(square, perturbation, velocity, iteration, seed)
-        seen = self.seen(face, keypoints, references)
-        after, moved, loss = self.step_of_all(square, before, moving, seen, move, draws)
-        return after, moved, square.protected(after), loss
+        grid = FaceGrid(face, keypoints, clamp)
+        first, draws = iteration == 0, all_draws(seed, DRAWS + WARP_DRAWS)
+        before = torch.where(first, grid.start(seed), perturbation)
+        buffer = torch.where(first, 0.0, momentum_buffer)
+        gradient, loss = self.gradient(grid, before, reference, draws[iteration % draws.shape[0]])
+        buffer = MOMENTUM * buffer + normalize_mean_abs(gradient)
+        after = self.advance(grid, before, buffer, budget, steps)
+        return after, buffer, grid.protected(after), loss
 
-    def seen(self, face: Tensor, keypoints: Tensor, references: Tensor) -> Seen:
-        """Return each source with the frame in which it sees the face and its part of the references, of unit norm."""
-        parts = torch.split(references, [source.dimensions for source in self.sources])
-        unit = [F.normalize(part, dim=0) for part in parts]
-        return list(zip(self.sources, self.frames(keypoints, face), unit, strict=True))
+    def repeated(self, steps: int, *given: Tensor) -> tuple[Tensor, Tensor]:
+        """Do `steps` steps; `given` is what `forward` takes, up to the seed.
 
-    def step_of_all(
-        self, square: Square, perturbation: Tensor, velocity: Tensor, seen: Seen, move: Move, draws: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Do what `Attack.step` does along the mean of the gradients of what `self.seen` returned."""
-        changed, gradients, met = square.face(perturbation), [], []
-        for source, frame, reference in seen:
-            view = square.view(source.size, draws, move.diversity, frame)
-            gradient, loss, _ = source.gradient(view.of(changed), reference)
-            gradients.append(of_unit_size(view.back(gradient)))
-            met.append(loss)
-        perturbation, velocity = self.advance(square, perturbation, velocity, torch.stack(gradients).mean(0), move)
-        return perturbation, velocity, torch.stack(met).mean()
+        Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
+        start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
+        """
+        perturbation = buffer = torch.zeros(3, GRID, GRID)
+        losses = []
+        for number in range(steps):
+            state = (torch.tensor(steps), perturbation, buffer, torch.tensor(number))
+            perturbation, buffer, protected, loss = self(*given, *state)
+            losses.append(loss)
+        return protected, torch.stack(losses)
 
-    def frames(self, keypoints: Tensor, face: Tensor) -> list[Frame | None]:
-        """Return the frame in which each source sees a face with the detector's keypoints."""
-        return [source.frame(keypoints[:KEYPOINTS] / face.shape[0]) for source in self.sources]
+    def gradient(self, grid: FaceGrid, perturbation: Tensor, reference: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of the sources' gradients, f32 [3, G, G], each of size one, and of their losses."""
+        changed, gradients, losses, end = grid.pixels + perturbation, [], [], 0
+        for source in self.sources:
+            begin, end = end, end + source.dimensions
+            view = draw_view(GRID, source.size, draws[:DRAWS], 1.0, source.frame(grid.keypoints))
+            warp = draw_warp(self.weights[source.size], draws[DRAWS:])
+            image = warp.of(view.of(changed))
+            gradient, loss, _ = source.gradient(image, F.normalize(reference[begin:end], dim=0))
+            gradients.append(normalize_mean_abs(view.back(warp.undo(gradient))))
+            losses.append(loss)
+        return torch.stack(gradients).mean(0), torch.stack(losses).mean()
+
+    def advance(
+        self, grid: FaceGrid, perturbation: Tensor, momentum_buffer: Tensor, budget: Tensor, steps: Tensor
+    ) -> Tensor:
+        """Go a step up the loss as far as the number of steps allows, and back to the budget and the clamp."""
+        stride = (STRIDE * steps.float().pow(SLOWING)).clamp(max=1.0)
+        step = scale_to_budget(grid.direction(momentum_buffer), grid.cost, budget, enlarge=True)
+        return grid.limit(scale_to_budget(perturbation + stride * step, grid.cost, budget, enlarge=False))
 
 
-class CloakReference(Cloak):
+class CloakReference(nn.Module):
     """What the sources see in a face that nothing was done to."""
 
-    def forward(  # type: ignore[override]
-        self, face: Tensor, keypoints: Tensor, grid: Tensor | None = None
-    ) -> Tensor:
+    def __init__(self, sources: Sequence[Source]) -> None:
+        """Take the sources."""
+        super().__init__()
+        self.sources = sources
+
+    def forward(self, face: Tensor, keypoints: Tensor) -> Tensor:
         """Embed `face` u8 [S, S, 3] with `keypoints` as in `Cloak`; returns the sources' embeddings, f32 [D]."""
-        square = self.square(face, torch.zeros(()), torch.zeros(()), grid)
+        pixels, points = shrink(face.float(), GRID), keypoints / face.shape[0]
         embeddings = []
-        for source, frame in zip(self.sources, self.frames(keypoints, face), strict=True):
-            unchanged = square.view(source.size, torch.zeros(DRAWS), torch.zeros(()), frame).of(square.pixels)
-            embedding = source.gradient(unchanged, torch.zeros(source.dimensions))[2]
-            embeddings.append(embedding)
+        for source in self.sources:
+            view = draw_view(GRID, source.size, torch.zeros(DRAWS), 0.0, source.frame(points))
+            embeddings.append(source.gradient(view.of(pixels), torch.zeros(source.dimensions))[2])
         return torch.cat(embeddings)

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-import onnx
 import onnx_ir as ir
 import torch
 import torch.nn.functional as F  # noqa: N812
 from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
-from face_encryption.export.attack import GRID, Attack, Gradient, resampling_matrix
+from face_encryption.export.attack import GRID, Attack, Gradient
 from face_encryption.export.cast import concrete_casts
+from face_encryption.export.cloak import GRID as CLOAK_GRID
 from face_encryption.export.cloak import Cloak, CloakReference, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
 from face_encryption.export.gradient_call import (
@@ -25,6 +25,7 @@ from face_encryption.export.gradient_call import (
 )
 from face_encryption.export.noise import translate_random_start
 from face_encryption.export.rewrite import RULES, Rule
+from face_encryption.export.views import shrink
 from face_encryption.training.model import EMBEDDING_SIZE, Description
 
 OPSET = 18
@@ -36,12 +37,12 @@ TRANSLATIONS: Translations = GRADIENT_TRANSLATIONS | {
 }
 # Any sides but the input size, which the exporter might take for a constant.
 EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
-# An attack sees the logits so much softer than they are. At their own scale only the nearest class counts against the
-# target, at the next step it is another one, and at the target the gradient is nothing but rounding error.
-SOFTNESS = 4.0
+# Softmax temperature of the label's loss. At 1 only the nearest class counts against the target, at the next step it is
+# another one, and at the target the gradient is nothing but rounding error.
+TEMPERATURE = 4.0
 # What a step takes and gives beside the face: what goes from step to step.
-STATE = ["perturbation", "velocity", "iteration"]
-STEP_OUTPUTS = ["next_perturbation", "next_velocity", "protected", "loss"]
+STATE = ["perturbation", "momentum_buffer", "iteration"]
+STEP_OUTPUTS = ["next_perturbation", "next_momentum_buffer", "protected", "loss"]
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class Objective:
 
 # Towards or away from a class that the recognizer knows: the cross-entropy.
 LABEL = Objective(
-    "label", "label", torch.tensor(0), lambda _, logits, label: F.cross_entropy(logits / SOFTNESS, label[None])
+    "label", "label", torch.tensor(0), lambda _, logits, label: F.cross_entropy(logits / TEMPERATURE, label[None])
 )
-# Towards or away from any face's embedding: one minus the cosine similarity, by which recognizers compare faces.
+# Away from any face's embedding: one minus the cosine similarity, by which recognizers compare faces.
 FEATURE = Objective(
     "feature",
     "reference",
@@ -93,8 +94,7 @@ class Surrogate(nn.Module):
 
     def image(self, face: Tensor) -> Tensor:
         """Resample a square cut u8 [S, S, 3] to what the network takes, f32 [1, 3, N, N] in [0, 255]."""
-        rows = resampling_matrix(face.shape[0], self.size)
-        return (rows @ face.permute(2, 0, 1).float() @ rows.T)[None]
+        return shrink(face.float(), self.size)[None]
 
     def loss(self, objective: Objective) -> Callable[[Tensor, Tensor], tuple[Tensor, tuple[Tensor, Tensor]]]:
         """Return what an attack with an objective descends or ascends, a function of an image and the target.
@@ -156,7 +156,7 @@ def gradient_graph(
 ) -> ir.Model:
     """Export `image` and the target -> `gradient`, `loss` and `embedding`.
 
-    They are what `Attack` gives its gradient, and its results: image and gradient are f32 [1, 3, N, N].
+    They are what `Attack` and `Cloak` give their gradient, and its results: image and gradient are f32 [1, 3, N, N].
     """
     image = torch.zeros(1, 3, surrogate.size, surrogate.size)
     target = objective.example if objective is LABEL else torch.zeros_like(surrogate(image)[0][0])
@@ -165,46 +165,28 @@ def gradient_graph(
     return to_onnx(traced, inputs, ["gradient", "loss", "embedding"], translations)
 
 
-def attack_step_graph(gradient: ir.Model, objective: Objective, size: int) -> ir.Model:
-    """Build `attack-NAME-step.onnx` from the exported gradient of a recognizer of input `size`."""
-    return _with_gradients(_for_objective(_one_step(size), objective), gradient)
-
-
-# The attacks on all objectives are the same but for one input.
-@cache
-def _one_step(size: int) -> onnx.ModelProto:
-    inputs = {"face": _example_face(), **_settings(), **_example_state()}
-    return ir.serde.serialize_model(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS))
-
-
-def _for_objective(exported: onnx.ModelProto, objective: Objective) -> ir.Model:
-    """Return a copy of an attack, exported for `FEATURE`, that takes an objective's target."""
-    model = ir.serde.deserialize_model(exported)
-    (target,) = (value for value in model.graph.inputs if value.name == FEATURE.target)
-    target.name, target.shape = objective.target, ir.Shape(objective.example.shape)
-    target.dtype = ir.DataType.INT64 if objective.example.dtype == torch.int64 else ir.DataType.FLOAT
-    return model
+def label_step_graph(gradient: ir.Model, size: int) -> ir.Model:
+    """Build `attack-label-step.onnx` from the exported `LABEL` gradient of a recognizer of input `size`."""
+    inputs = {"face": _example_face(), "label": LABEL.example, **_label_settings(), **_example_state(EXAMPLE_GRID)}
+    inputs["grid"] = torch.zeros(EXAMPLE_GRID)
+    return _with_gradients(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS), gradient)
 
 
 def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
-    """Build `attack-cloak-step.onnx` from the exported `FEATURE` gradients of the sources."""
-    references = torch.zeros(sum(source.dimensions for source in sources))
-    inputs = {**_example_keypoints(), "references": references, **without_target(_settings()), **_example_state()}
-    return _with_gradients(to_onnx(Cloak(_called(sources)), inputs, STEP_OUTPUTS), *gradients)
+    """Build `attack-feature-step.onnx` from the exported `FEATURE` gradients of the sources."""
+    reference = torch.zeros(sum(source.dimensions for source in sources))
+    inputs = {**_example_keypoints(), "reference": reference, **_cloak_settings(), **_example_state(CLOAK_GRID)}
+    return _with_gradients(to_onnx(Cloak(_placeholders(sources)), inputs, STEP_OUTPUTS), *gradients)
 
 
 def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
     """Build `cloak-reference.onnx` from the same."""
-    inputs = {**_example_keypoints(), "grid": torch.zeros(EXAMPLE_GRID)}
-    return _with_gradients(to_onnx(CloakReference(_called(sources)), inputs, ["references"]), *gradients)
+    return _with_gradients(
+        to_onnx(CloakReference(_placeholders(sources)), _example_keypoints(), ["reference"]), *gradients
+    )
 
 
-def without_target(settings: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return what a cloak takes of the inputs of a feature attack: it moves away from its references alone."""
-    return {name: value for name, value in settings.items() if name not in (FEATURE.target, "direction")}
-
-
-def _called(sources: Sequence[Source]) -> list[Source]:
+def _placeholders(sources: Sequence[Source]) -> list[Source]:
     return [
         replace(source, gradient=partial(embedding_gradient_call, which=number))
         for number, source in enumerate(sources)
@@ -215,25 +197,31 @@ def _example_keypoints() -> dict[str, Tensor]:
     return {"face": _example_face(), "keypoints": torch.zeros(6, 2)}
 
 
-def _example_state() -> dict[str, Tensor]:
-    moving = {name: torch.zeros(3, EXAMPLE_GRID, EXAMPLE_GRID) for name in STATE[:2]}
-    return {**moving, STATE[2]: torch.tensor(0), "grid": torch.zeros(EXAMPLE_GRID)}
+def _example_state(grid: int) -> dict[str, Tensor]:
+    return {**{name: torch.zeros(3, grid, grid) for name in STATE[:2]}, STATE[2]: torch.tensor(0)}
 
 
 def _example_face() -> Tensor:
     return torch.zeros(EXAMPLE_SIDE, EXAMPLE_SIDE, 3, dtype=torch.uint8)
 
 
-def _settings() -> dict[str, Tensor]:
+def _label_settings() -> dict[str, Tensor]:
     return {
-        FEATURE.target: FEATURE.example,
         "direction": torch.tensor(1.0),
         "epsilon": torch.tensor(8.0),
         "step_size": torch.tensor(2.0),
         "momentum": torch.tensor(1.0),
         "diversity": torch.tensor(1.0),
-        "perceptual": torch.tensor(1.0),
         "seed": torch.tensor(0),
+    }
+
+
+def _cloak_settings() -> dict[str, Tensor]:
+    return {
+        "budget": torch.tensor(0.06),
+        "clamp": torch.tensor(32.0),
+        "seed": torch.tensor(0),
+        "steps": torch.tensor(10),
     }
 
 

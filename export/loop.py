@@ -9,14 +9,14 @@ from onnx_ir.passes import common
 
 from face_encryption.export.graphs import STATE, STEP_OUTPUTS
 
-NEXT_PERTURBATION, NEXT_VELOCITY, PROTECTED, LOSS = STEP_OUTPUTS
+NEXT_PERTURBATION, NEXT_BUFFER, PROTECTED, LOSS = STEP_OUTPUTS
 
 
 def looped(step: ir.Model) -> ir.Model:
     """Build `attack-NAME.onnx` from `attack-NAME-step.onnx`.
 
-    In place of what goes from step to step it takes `steps`, i64, and it gives `protected`, u8 [S, S, 3], after all of
-    them and `losses`, f32 [steps], the loss that each step met.
+    In place of what goes from step to step it takes `steps`, i64, if the step does not already. It gives `protected`,
+    u8 [S, S, 3], after all of them and `losses`, f32 [steps], the loss that each step met.
     """
     stored = ir.serde.serialize_model(step)
     model, inner = ir.serde.deserialize_model(stored), ir.serde.deserialize_model(stored)
@@ -27,28 +27,40 @@ def looped(step: ir.Model) -> ir.Model:
     going, still = (ir.val(name, ir.DataType.BOOL, []) for name in ("going", "still"))
     body.append(ir.node("Identity", [going], outputs=[still]))
     inputs, outputs = ({value.name: value for value in values} for values in (body.inputs, body.outputs))
-    perturbation, velocity, iteration = (inputs[name] for name in STATE)
-    body.inputs[:] = [iteration, going, perturbation, velocity]
-    body.outputs[:] = [still, *(outputs[name] for name in (NEXT_PERTURBATION, NEXT_VELOCITY, LOSS))]
+    perturbation, momentum_buffer, iteration = (inputs[name] for name in STATE)
+    body.inputs[:] = [iteration, going, perturbation, momentum_buffer]
+    body.outputs[:] = [still, *(outputs[name] for name in (NEXT_PERTURBATION, NEXT_BUFFER, LOSS))]
     common.RemoveUnusedNodesPass()(inner)
     # Names of a body must not be those of what is around it.
     for value in list(_values(body)):
         value.name = f"step.{value.name}"
 
-    steps = ir.val("steps", ir.DataType.INT64, [])
+    # A step may take the number of steps itself.
+    given = next((value for value in graph.inputs if value.name == "steps"), None)
+    steps = given or ir.val("steps", ir.DataType.INT64, [])
     tape = ir.tape.Tape()
-    three = tape.op("Constant", [], {"value_ints": [3]})
-    start = tape.op("ConstantOfShape", [tape.op("Concat", [three, outside["grid"], outside["grid"]], {"axis": 0})])
+    start = tape.op("ConstantOfShape", [_shape(tape, perturbation, outside)])
     end, _, losses = tape.op_multi_out("Loop", [steps, None, start, start], {"body": body}, num_outputs=3)
     last = next(value for value in graph.outputs if value.name == NEXT_PERTURBATION)
     protected = next(value for value in graph.outputs if value.name == PROTECTED)
     last.replace_all_uses_with(end, replace_graph_outputs=True)
     losses.name, losses.type, losses.shape = "losses", ir.TensorType(ir.DataType.FLOAT), ir.Shape(["K"])
-    graph.inputs[:] = [*(value for value in graph.inputs if value.name not in STATE), steps]
+    graph.inputs[:] = [value for value in graph.inputs if value.name not in STATE]
+    if not given:
+        graph.inputs.append(steps)
     graph.outputs[:] = [protected, losses]
     graph.extend(tape.nodes)
     graph.sort()
     return common.RemoveUnusedNodesPass()(model).model
+
+
+def _shape(tape: ir.tape.Tape, perturbation: ir.Value, outside: dict[str | None, ir.Value]) -> ir.Value:
+    """Return the perturbation's shape, i64 [3]; where it has no fixed one, it is square, of the edge `grid`."""
+    assert perturbation.shape is not None
+    if perturbation.shape.is_static():
+        return tape.op("Constant", [], {"value_ints": perturbation.shape.numpy()})
+    three = tape.op("Constant", [], {"value_ints": [3]})
+    return tape.op("Concat", [three, outside["grid"], outside["grid"]], {"axis": 0})
 
 
 def _values(graph: ir.Graph) -> list[ir.Value]:

@@ -1,12 +1,12 @@
 """Each exported graph against PyTorch, before anybody uses it.
 
-A sign step turns a difference of 1e-9 into a pixel difference of twice the step size, so the graphs are compared step
-by step from the same perturbation, by exact bounds, and by what the whole attack achieves; not by `allclose` of its
-pixels.
+Steps amplify rounding: a sign step turns a difference of 1e-9 into a pixel difference of twice the step size. So the
+graphs are compared step by step from the same perturbation, by exact bounds, and by what the whole attack achieves; not
+by `allclose` of its pixels.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,18 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
-from face_encryption.export.cloak import Cloak, CloakReference, Source
-from face_encryption.export.graphs import FEATURE, LABEL, FaceRecognizer, Objective, Surrogate, without_target
+from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source
+from face_encryption.export.graphs import LABEL, FaceRecognizer, Surrogate
 from face_encryption.export.integer import Arithmetic
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]
+Module = Attack | Cloak
 # The edge of a face, the direction of the attack, the face and the inputs of the graph that come after it.
 Case = tuple[int, float, Tensor, dict[str, Tensor]]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
+BUDGET, CLAMP = 0.06, 20.0
 # After more sign steps, two runs that differ by rounding may end at another label.
 STEPS = 8
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
@@ -74,6 +76,10 @@ def _keypoints(side: int) -> Tensor:
     return keypoints
 
 
+def _feed(inputs: dict[str, Tensor]) -> dict[str, Array]:
+    return {name: value.numpy() for name, value in inputs.items()}
+
+
 def _difference(got: Any, want: Any) -> float:
     """Return the difference of two losses, relative for large ones: one minus a similarity can be nearly zero."""
     return abs(float(got) - float(want)) / max(1.0, abs(float(want)))
@@ -113,101 +119,132 @@ class Validator:
                     name, f"{output.name}, largest difference ({side} px)", np.abs(got - want.numpy()).max(), 1e-4
                 )
 
-    def attack_step(self, name: str, objective: Objective) -> None:
-        """Compare single steps, each from PyTorch's own perturbation."""
-        module = Attack(self.reference.gradient(objective), self.reference.size)
-        self._single_steps(name, module, self._cases(objective), self.integer)
+    def label_step(self, name: str) -> None:
+        """Compare single steps towards or away from a label, each from PyTorch's own perturbation."""
+        module = Attack(self.reference.gradient(LABEL), self.reference.size)
+        for side, direction, face, settings in self._labels():
+            for where, got, want in self._single_steps(name, module, side, face, settings, EPSILON, self.integer):
+                if not self.integer:
+                    buffer = want[1]
+                    # Where the buffer is next to nothing its sign is of rounding.
+                    relevant = buffer.abs() > NEGLIGIBLE * buffer.abs().max()
+                    other = np.abs(got[0] - want[0].numpy())[relevant.numpy()] > 1e-3
+                    self._add(name, f"share of pixels stepped otherwise {where} {direction:+.0f}", other.mean(), 1e-3)
 
-    def attack(self, name: str, objective: Objective) -> None:
+    def label_attack(self, name: str) -> None:
         """Compare what `STEPS` steps achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
-        session, module = self.session(name), Attack(self.reference.gradient(objective), self.reference.size)
+        session, module = self.session(name), Attack(self.reference.gradient(LABEL), self.reference.size)
         recognizer = FaceRecognizer(self.reference)
-        for side, direction, face, settings in self._cases(objective):
-            feed = {"face": face, **settings, "steps": torch.tensor(STEPS)}
-            got, losses = session.run(None, {key: value.numpy() for key, value in feed.items()})
+        for side, direction, face, settings in self._labels():
+            got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(STEPS)}))
             with torch.no_grad():
                 want, expected = module.repeated(STEPS, face, *settings.values())
-                embedding, probabilities = recognizer(torch.from_numpy(got))
-                wanted_embedding, wanted = recognizer(want)
-            target = settings[objective.target]
+                _, probabilities = recognizer(torch.from_numpy(got))
+                _, wanted = recognizer(want)
             where = f"({side} px, direction {direction:+.0f})"
-            self._bounds(name, face.numpy(), got, where)
-            self._add(name, f"steps missing {where}", abs(len(losses) - STEPS), 0)
-            if self.integer:
-                # Pictures of nobody lead two attacks that differ by rounding to different ends, faces do not.
-                for number in range(2):
-                    difference = _difference(losses[number], expected[number])
-                    self._add(name, f"loss after {number} steps, difference {where}", difference, INTEGER_LOSS)
-                continue
-            self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
-            if objective is FEATURE:
-                self._add(name, f"embedding, 1 - similarity {where}", 1 - embedding @ wanted_embedding, 1e-2)
-            else:
-                self._add(name, f"probability, difference {where}", abs(probabilities[target] - wanted[target]), 1e-2)
+            self._bounds(name, face.numpy(), got, EPSILON, where)
+            self._losses(name, losses, expected, where, self.integer)
+            if not self.integer:
+                label = settings["label"]
+                self._add(name, f"probability, difference {where}", abs(probabilities[label] - wanted[label]), 1e-2)
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
 
     def cloak_reference(self, name: str, sources: Sequence[Source]) -> None:
         """Compare what the sources of a cloak see in a face."""
         session, module = self.session(name), CloakReference(sources)
-        for side, _, face, _ in self._cases(FEATURE):
-            keypoints = _keypoints(side)
-            (got,) = session.run(None, {"face": face.numpy(), "keypoints": keypoints.numpy()})
+        for side in SIDES:
+            face, keypoints = torch.from_numpy(picture(side)), _keypoints(side)
+            (got,) = session.run(None, _feed({"face": face, "keypoints": keypoints}))
             with torch.no_grad():
                 want = module(face, keypoints).numpy()
-            self._add(name, f"references, difference ({side} px)", np.abs(got - want).max(), 1e-3)
+            self._add(name, f"reference, difference ({side} px)", np.abs(got - want).max(), 1e-3)
 
     def cloak_step(self, name: str, sources: Sequence[Source]) -> None:
         """Compare single steps of a cloak, each from PyTorch's own perturbation."""
-        self._single_steps(name, Cloak(sources), self._cloaks(sources), integer=False)
+        module = self._cloak(sources)
+        for side, face, settings in self._cloaks(sources):
+            steps = settings | {"steps": torch.tensor(STEPS)}
+            for where, got, want in self._single_steps(name, module, side, face, steps, CLAMP, self.integer):
+                if not self.integer:
+                    difference = np.abs(got[0] - want[0].numpy())
+                    self._add(name, f"change in levels, mean difference {where}", difference.mean(), 1e-2)
 
     def cloak(self, name: str, sources: Sequence[Source]) -> None:
-        """Compare what `STEPS` steps of a cloak achieve: bounds exactly, its first losses closely, the last within 5 %.
-
-        The pictures are noise to recognizers of millions of faces, so after many sign steps no two runs see the same.
-        """
-        session, module = self.session(name), Cloak(sources)
-        for side, _, face, settings in self._cloaks(sources):
-            feed = {"face": face, **settings, "steps": torch.tensor(STEPS)}
-            got, losses = session.run(None, {key: value.numpy() for key, value in feed.items()})
+        """Compare what `STEPS` steps of a cloak achieve: bounds exactly, losses closely."""
+        session, module = self.session(name), self._cloak(sources)
+        for side, face, settings in self._cloaks(sources):
+            got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(STEPS)}))
             with torch.no_grad():
                 _, expected = module.repeated(STEPS, face, *settings.values())
             where = f"({side} px)"
-            self._bounds(name, face.numpy(), got, where)
-            self._add(name, f"loss at the start, difference {where}", _difference(losses[0], expected[0]), 1e-3)
-            self._add(name, f"steps missing {where}", abs(len(losses) - STEPS), 0)
-            for number, limit in ((1, 1e-2), (STEPS - 1, 5e-2)):
-                difference = _difference(losses[number], expected[number])
-                self._add(name, f"loss of step {number + 1}, difference {where}", difference, limit)
+            self._bounds(name, face.numpy(), got, CLAMP, where)
+            self._losses(name, losses, expected, where, self.integer)
+            if not self.integer:
+                self._add(name, f"last loss, difference {where}", _difference(losses[-1], expected[-1]), 5e-2)
 
-    def _single_steps(self, name: str, module: Attack, cases: Iterator[Case], integer: bool) -> None:
-        session = self.session(name)
-        for side, _, face, settings in cases:
-            perturbation = velocity = torch.zeros(3, side, side)
-            for iteration in range(3):
-                state = {"perturbation": perturbation, "velocity": velocity, "iteration": torch.tensor(iteration)}
-                feed = {"face": face, **settings, **state}
-                got, moved, protected, loss = session.run(None, {key: value.numpy() for key, value in feed.items()})
-                with torch.no_grad():
-                    perturbation, velocity, _, expected = module(*feed.values())
-                where = f"({side} px, step {iteration + 1})"
-                self._bounds(name, face.numpy(), protected, where)
-                limit = INTEGER_LOSS if integer else 1e-3
-                self._add(name, f"loss, difference {where}", _difference(loss, expected), limit)
-                if not integer:
-                    self._stepped(name, where, got, perturbation, velocity)
-                elif iteration == 0:
-                    # Later steps may lie beside their target, where a gradient is a difference of nearly equal numbers.
-                    cosine = F.cosine_similarity(torch.from_numpy(moved).flatten(), velocity.flatten(), 0)
-                    self._add(name, f"gradient, 1 - cosine {where}", 1 - cosine, INTEGER_COSINE)
+    def _cloak(self, sources: Sequence[Source]) -> Cloak:
+        """Return the cloak of the sources, ours as it was before folding."""
+        return Cloak([replace(sources[0], gradient=self.reference.embedding_gradient), *sources[1:]])
 
-    def _cloaks(self, sources: Sequence[Source]) -> Iterator[Case]:
-        """Yield what `_cases` does, with the inputs of a cloak."""
-        for side, direction, face, settings in self._cases(FEATURE):
-            keypoints = _keypoints(side)
+    def _single_steps(
+        self,
+        name: str,
+        module: Module,
+        side: int,
+        face: Tensor,
+        settings: dict[str, Tensor],
+        limit: float,
+        integer: bool,
+    ) -> Iterator[tuple[str, list[Array], tuple[Tensor, ...]]]:
+        """Compare losses and bounds of three steps; yields for each what the graph gave and what PyTorch did."""
+        session, grid = self.session(name), GRID if isinstance(module, Cloak) else side
+        perturbation = buffer = torch.zeros(3, grid, grid)
+        for iteration in range(3):
+            state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": torch.tensor(iteration)}
+            feed = {"face": face, **settings, **state}
+            got = session.run(None, _feed(feed))
             with torch.no_grad():
-                references = CloakReference(sources)(face, keypoints)
-            shown = {"keypoints": keypoints, "references": references}
-            yield side, direction, face, shown | without_target(settings)
+                want = module(*feed.values())
+            perturbation, buffer = want[:2]
+            where = f"({side} px, step {iteration + 1})"
+            self._bounds(name, face.numpy(), got[2], limit, where)
+            self._add(
+                name, f"loss, difference {where}", _difference(got[3], want[3]), INTEGER_LOSS if integer else 1e-3
+            )
+            if integer and iteration == 0:
+                # Later steps may lie beside their target, where a gradient is a difference of nearly equal numbers.
+                cosine = F.cosine_similarity(torch.from_numpy(got[1]).flatten(), buffer.flatten(), 0)
+                self._add(name, f"gradient, 1 - cosine {where}", 1 - cosine, INTEGER_COSINE)
+            yield where, got, want
+
+    def _losses(self, name: str, got: Array, want: Tensor, where: str, integer: bool) -> None:
+        self._add(name, f"steps missing {where}", abs(len(got) - STEPS), 0)
+        if not integer:
+            self._add(name, f"loss at the start, difference {where}", _difference(got[0], want[0]), 1e-3)
+            return
+        # Pictures of nobody lead two attacks that differ by rounding to different ends, faces do not.
+        for number in range(2):
+            difference = _difference(got[number], want[number])
+            self._add(name, f"loss after {number} steps, difference {where}", difference, INTEGER_LOSS)
+
+    def _cloaks(self, sources: Sequence[Source]) -> Iterator[tuple[int, Tensor, dict[str, Tensor]]]:
+        """Yield faces with what a cloak takes of them, up to the seed."""
+        for side in SIDES:
+            face, keypoints = torch.from_numpy(picture(side)), _keypoints(side)
+            with torch.no_grad():
+                # Not the face's own: beside it the gradient is a difference of nearly equal numbers.
+                reference = CloakReference(sources)(face.flip(0), keypoints)
+            yield (
+                side,
+                face,
+                {
+                    "keypoints": keypoints,
+                    "reference": reference,
+                    "budget": torch.tensor(BUDGET),
+                    "clamp": torch.tensor(CLAMP),
+                    "seed": torch.tensor(SEED),
+                },
+            )
 
     def detector(self, name: str) -> None:
         """Check the detector's shapes on a picture without a face; MediaPipe parity is a test of the project."""
@@ -222,44 +259,33 @@ class Validator:
         if failed:
             raise ParityError("; ".join(failed))
 
-    def _cases(self, objective: Objective) -> Iterator[Case]:
-        """Yield faces to move towards a target and away from one."""
+    def _labels(self) -> Iterator[Case]:
+        """Yield faces to move towards a label and away from one."""
         recognizer = FaceRecognizer(self.reference)
         for side, direction in zip(SIDES, (1.0, -1.0), strict=True):
             face = torch.from_numpy(picture(side))
             with torch.no_grad():
                 # A label far from the face would be reached halfway, where its probability is one of rounding.
                 nearest = recognizer(face)[1].topk(2).indices
-                label = nearest[0] if direction < 0 else nearest[1]
-                # Not the face's own: beside it the gradient is a difference of nearly equal numbers, whose sign says
-                # nothing of the graph.
-                embedding = recognizer(face.flip(0))[0]
             yield (
                 side,
                 direction,
                 face,
                 {
-                    objective.target: label if objective is LABEL else embedding,
+                    "label": nearest[0] if direction < 0 else nearest[1],
                     "direction": torch.tensor(direction),
                     "epsilon": torch.tensor(EPSILON),
                     "step_size": torch.tensor(STEP_SIZE),
                     # Plain PGD one way, momentum and other views the other way.
                     "momentum": torch.tensor(float(direction < 0)),
                     "diversity": torch.tensor(float(direction < 0)),
-                    "perceptual": torch.tensor(float(direction < 0)),
                     "seed": torch.tensor(SEED),
                 },
             )
 
-    def _bounds(self, name: str, face: Array, protected: Array, where: str) -> None:
+    def _bounds(self, name: str, face: Array, protected: Array, limit: float, where: str) -> None:
         change = np.abs(protected.astype(int) - face.astype(int)).max()
-        self._add(name, f"largest change in levels {where}", change, EPSILON)
-
-    def _stepped(self, name: str, where: str, got: Array, expected: Tensor, velocity: Tensor) -> None:
-        """Count pixels that stepped otherwise; where the velocity is next to nothing its sign is of rounding."""
-        relevant = velocity.abs() > NEGLIGIBLE * velocity.abs().max()
-        differing = np.abs(got - expected.numpy())[relevant.numpy()] > 1e-3
-        self._add(name, f"share of pixels stepped otherwise {where}", differing.mean(), 1e-3)
+        self._add(name, f"largest change in levels {where}", change, limit)
 
     def _add(self, graph: str, what: str, measured: Any, limit: float) -> None:
         self.checks.append(Check(graph, what, float(measured), limit))

@@ -10,22 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .errors import ArtifactsError
 from .onnx_runtime import ort
-from .settings import Defaults
 
-FORMAT_VERSION = "5"
+FORMAT_VERSION = "6"
 _PREFIX = "face_encryption."
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
 
 _METADATA_PROPS = 14  # the field of this number in ONNX's ModelProto
 
-# "label" compares with a class of the recogniser, "feature" with any face's embedding, and "cloak", which is there only
-# when other recognisers joined the export, with what all of them see in the face.
-AttackKind = Literal["label", "feature", "cloak"]
+# "feature" moves away from any face's embedding, "label" towards or away from a class of the recognizer.
+AttackKind = Literal["label", "feature"]
 
 T = TypeVar("T")
 
@@ -173,7 +168,7 @@ class Artifacts:
 
     @cached_property
     def cloak_reference(self) -> Graph:
-        """What the recognisers of the attack "cloak" see in a face. Raises `ArtifactsError` when it cannot be read."""
+        """What all recognizers of the cloak see in a face. Raises `ArtifactsError` when it cannot be read."""
         return self._of_same_checkpoint(self._load("cloak-reference.onnx", "cloak-reference"))
 
     def files(self) -> list[str]:
@@ -187,13 +182,10 @@ class Artifacts:
         except OSError as error:
             raise ArtifactsError(f"{self.folder}: cannot be read ({error.strerror})") from error
 
-    def has(self, kind: AttackKind) -> bool:
-        """Return whether there is an attack of this kind.
-
-        Raises:
-            ArtifactsError: the folder cannot be read.
-        """
-        return f"attack-{kind}.onnx" in self.files()
+    @property
+    def several(self) -> bool:
+        """Whether other recognizers joined ours in the cloak. Raises `ArtifactsError` when it cannot be read."""
+        return self.attack("feature").value("surrogates", lambda text: len(json.loads(text))) > 1
 
     def attack(self, kind: AttackKind) -> Graph:
         """Return the attack of a kind.
@@ -206,14 +198,6 @@ class Artifacts:
             graph = self._load(f"attack-{kind}.onnx", f"attack-{kind}")
             self._attacks[kind] = self._of_same_checkpoint(graph)
         return self._attacks[kind]
-
-    def defaults(self, kind: AttackKind) -> Defaults:
-        """Return what the artifacts recommend for an attack of this kind.
-
-        Raises:
-            ArtifactsError: as `attack`.
-        """
-        return self.attack(kind).value("defaults", Defaults.parse)
 
     def _of_same_checkpoint(self, graph: Graph) -> Graph:
         if graph.text("checkpoint_sha256") != self.recognizer.text("checkpoint_sha256"):
@@ -247,14 +231,6 @@ def names(text: str) -> list[str]:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not classes:
         raise ValueError("not a list of names")
     return classes
-
-
-def embeddings(text: str) -> NDArray[np.float32]:
-    """Convert the metadata `decoys`: float32 [N, 512], each of unit norm; N is 0 where the export could make none."""
-    rows = np.array(json.loads(text), np.float32)
-    if rows.ndim != 2 and rows.size:
-        raise ValueError("not a list of embeddings")
-    return rows
 
 
 def _read_metadata(path: Path) -> dict[str, str]:

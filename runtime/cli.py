@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -112,15 +112,6 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
         raise click.BadParameter(f'{value!r} is neither "all" nor numbers such as "1,3"') from None
 
 
-def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
-    if value is None or value == "any":
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f'{value!r} is neither "any" nor a number; photos go before a bare --decoy') from None
-
-
 @main.command()
 @_inputs
 @click.option(
@@ -129,24 +120,11 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True)
 @click.option(
-    "--epsilon",
-    type=float,
-    help="Change no pixel by more than this many levels, before JPEG's loss.  [default: by --strength]",
+    "--budget", type=float, help="How much of the change may be seen, about 1 - SSIM.  [default: by --strength]"
 )
-@click.option("--step-size", type=float, help="Levels that one step goes.  [default: by --effort and epsilon]")
+@click.option("--clamp", type=float, help="Change no pixel by more than this many levels.  [default: by --strength]")
 @click.option("--steps", type=int, help="Steps of the attack, 1 to 1000.  [default: by --effort]")
-@click.option("--momentum", type=float, help="What each step keeps of earlier gradients, 0 to 2.")
-@click.option("--diversity", type=float, help="How much the views of a face differ between steps, 0 to 2.")
-@click.option("--perceptual", type=float, help="How far the budget shrinks on smooth skin and the like, 0 to 1.")
 @click.option("--label", metavar="NAME", help="Move the face towards this identity (targeted).")
-@click.option(
-    "--decoy",
-    callback=_decoy_number,
-    is_flag=False,
-    flag_value="any",
-    metavar="[NUMBER]",
-    help="Move each face towards a decoy, an identity of nobody.  [NUMBER: by --seed and the face's number]",
-)
 @click.option(
     "--gallery",
     multiple=True,
@@ -157,6 +135,8 @@ def _decoy_number(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.option(
     "--consent", is_flag=True, help="The person of --label consents to becoming the match; recorded in the JSON."
 )
+@click.option("--epsilon", type=float, help="With --label or --away: change no pixel by more than this many levels.")
+@click.option("--step-size", type=float, help="With --label or --away: levels that one step goes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
@@ -170,7 +150,6 @@ def protect(
     inputs: tuple[str, ...],
     out: str | None,
     label: str | None,
-    decoy: int | Literal["any"] | None,
     gallery: tuple[str, ...],
     away: bool,
     consent: bool,
@@ -182,11 +161,11 @@ def protect(
 ) -> None:
     """Write a protected copy, NAME_protected.EXT, of each photo.
 
-    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label,
-    --decoy or --away each face is cloaked: moved away from itself, whoever it shows.
+    IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label
+    or --away each face is cloaked: moved away from itself, whoever it shows.
     """
-    if sum((label is not None, decoy is not None, away)) > 1:
-        raise click.UsageError("--label, --decoy and --away exclude each other.")
+    if label is not None and away:
+        raise click.UsageError("--label and --away exclude each other.")
     if gallery and (label is not None or away):
         raise click.UsageError("--gallery is for faces that move away from themselves, not for --label or --away.")
     if consent and label is None:
@@ -198,7 +177,7 @@ def protect(
     from .report import protected_json, result_line
     from .settings import Settings
 
-    settings = Settings(label=label, decoy=decoy, away=away, **choices)
+    settings = Settings(label=label, away=away, **choices)
     if jobs > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
     protector = Protector(artifacts, threads)
@@ -210,8 +189,8 @@ def protect(
     stronger = " or ".join(
         option
         for option, possible in (
-            ("--strength high", settings.epsilon is None and settings.strength != "high"),
-            ("--effort thorough", settings.steps is settings.step_size is None and settings.effort != "thorough"),
+            ("--strength high", settings.budget is settings.epsilon is None and settings.strength != "high"),
+            ("--effort thorough", settings.steps is None and settings.effort != "thorough"),
         )
         if possible
     )
@@ -224,7 +203,7 @@ def protect(
         facts = {
             "output": str(target.path),
             "label": label,
-            "attack": "label" if label else "decoy" if decoy else "away" if away else "cloak",
+            "attack": "label" if label else "away" if away else "cloak",
             "consent": True if label else None,
             "seed": settings.seed,
         }

@@ -30,7 +30,7 @@ class ArtifactsError(FaceEncryptionError):
 
 
 class SettingError(FaceEncryptionError):
-    """A setting is out of range, or names a label, a decoy, a face or a number of steps that does not exist."""
+    """A setting is out of range, or names a label or a face that does not exist."""
 
     exit_code = 6
 

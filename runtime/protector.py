@@ -8,7 +8,7 @@ Path("photo_protected.jpg").write_bytes(protected.data)
 import difflib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts import Artifacts, AttackKind, Graph, embeddings, names, threshold_at
+from .artifacts import Artifacts, Graph, names, threshold_at
 from .errors import NoFaceError, SettingError
 from .faces import Face, detect, overlap, square_around
 from .onnx_runtime import warn_if_reporting
 from .photo import Photo, grey, read_photo, read_squares
 from .results import FaceResult, ProtectedPhoto, Recognition
-from .settings import Plan, Settings
+from .settings import Plan, Settings, plan_cloak, plan_label
 
 # A face counts as matched at the threshold where 1 % of the pairs of different people would be.
 FAR = "0.01"
@@ -50,57 +50,28 @@ class _Part:
 class _Attack:
     graph: Graph
     plan: Plan
-    kind: AttackKind
     label: int | None
-    # By number those to choose from; none where no decoy is the target.
-    decoys: dict[int, NDArray[np.float32]]
-
-    def decoy(self, seed: int) -> int | None:
-        """Return the number of the decoy that a face of this seed moves towards, another for the next seed."""
-        return list(self.decoys)[seed % len(self.decoys)] if self.decoys else None
 
     def __call__(
-        self,
-        square: NDArray[np.uint8],
-        keypoints: NDArray[np.float32],
-        before: Recognition,
-        own: NDArray[np.float32],
-        seed: int,
-    ) -> NDArray[np.uint8]:
-        """Return the protected square; it moves away from `own` unless there is a label or decoy.
+        self, square: NDArray[np.uint8], part: _Part, own: Recognition | NDArray[np.float32], seed: int
+    ) -> Any:
+        """Return the protected square, uint8 [S, S, 3].
 
-        `own` f32 [D] is the embedding of the face, by all recognisers of a cloak, or the mean of it and the gallery's.
-        `keypoints` f32 [6, 2] are in pixels of the square.
+        `own` is what the recognizer says of the face, for an attack on a label; for a cloak float32 [D], the embedding
+        of the face by all recognizers, or the mean of it and the gallery's.
         """
-        comparison: dict[str, Any]
-        decoy = self.decoy(seed)
-        direction = np.array(-1 if self.label is None and decoy is None else 1, np.float32)
-        if self.kind == "cloak":
-            comparison = {"keypoints": keypoints, "references": own}
-        elif self.kind == "feature":
-            reference = _of_unit_norm(own)
-            if decoy is not None:
-                # Also away from the face: towards the decoy alone, most faces stay a match of themselves.
-                reference = _of_unit_norm(self.decoys[decoy] - reference)
-            comparison = {"reference": reference, "direction": direction}
+        if isinstance(own, Recognition):
+            label = int(np.argmax(own.probabilities)) if self.label is None else self.label
+            comparison: dict[str, Any] = {"label": label, "direction": np.float32(-1 if self.label is None else 1)}
         else:
-            label = int(np.argmax(before.probabilities)) if self.label is None else self.label
-            comparison = {"label": np.array(label, np.int64), "direction": direction}
-        (protected,) = self.graph.run(
-            ["protected"],
-            {
-                "face": square,
-                **comparison,
-                "epsilon": np.array(self.plan.epsilon, np.float32),
-                "step_size": np.array(self.plan.step_size, np.float32),
-                "momentum": np.array(self.plan.momentum, np.float32),
-                "diversity": np.array(self.plan.diversity, np.float32),
-                "perceptual": np.array(self.plan.perceptual, np.float32),
-                "seed": np.array(seed, np.int64),
-                "steps": np.array(self.plan.steps, np.int64),
-            },
-        )
-        return np.asarray(protected, np.uint8)
+            comparison = {"keypoints": part.keypoints, "reference": own}
+        numbers = {
+            name: np.array(value, np.int64 if name == "steps" else np.float32)
+            for name, value in asdict(self.plan).items()
+        }
+        given = {"face": square, **comparison, **numbers, "seed": np.array(seed, np.int64)}
+        (protected,) = self.graph.run(["protected"], {name: np.asarray(value) for name, value in given.items()})
+        return protected
 
 
 class Protector:
@@ -168,22 +139,22 @@ class Protector:
         parts = [_part(photo, 0, face, margin) for face in self.detect(photo.pixels)]
         if not parts:
             raise NoFaceError("no face found")
-        kind = self._kind(Settings())
-        return np.stack([self._signature(part, self.recognise(part.original), kind) for part in parts])
+        several = self.artifacts.several
+        return np.stack([self._signature(part, self.recognise(part.original), several) for part in parts])
 
-    def _signature(self, part: _Part, seen: Recognition, kind: AttackKind) -> NDArray[np.float32]:
-        """Return our recogniser's embedding and, for a cloak, behind it what all of its recognisers see."""
-        if kind != "cloak":
+    def _signature(self, part: _Part, seen: Recognition, several: bool) -> NDArray[np.float32]:
+        """Return our recognizer's embedding and, where several make the cloak, behind it what all of them see."""
+        if not several:
             return seen.embedding
         face = {"face": part.original, "keypoints": part.keypoints}
-        return np.concatenate([seen.embedding, *self.artifacts.cloak_reference.run(["references"], face)])
+        return np.concatenate([seen.embedding, *self.artifacts.cloak_reference.run(["reference"], face)])
 
     def check(self, settings: Settings) -> None:
         """Load what the settings need, so that a mistake in them shows before the first photo.
 
         Raises:
-            SettingError: the label or decoy is unknown.
-            ArtifactsError: a graph cannot be loaded, or its metadata lack the decoys.
+            SettingError: the label is unknown.
+            ArtifactsError: a graph cannot be loaded.
         """
         self._attack(settings)
         self.artifacts.detector.load()
@@ -198,12 +169,13 @@ class Protector:
         Raises:
             PhotoError: the photo cannot be read.
             NoFaceError: there is no face in it.
-            SettingError: a setting names a label, a decoy or a face that does not exist.
+            SettingError: a setting names a label or a face that does not exist.
             ArtifactsError: the artifacts are missing, damaged or do not belong together.
             MemoryError: the photo is too large for the memory there is.
         """
         settings = settings or Settings()
         attack = self._attack(settings)
+        several = not settings.labelled and self.artifacts.several
         threshold = self.artifacts.recognizer.value("thresholds", threshold_at(FAR))
         margin = self.artifacts.recognizer.value("crop_margin", float)
 
@@ -216,21 +188,21 @@ class Protector:
             before = self.recognise(part.original)
             square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
             seed = settings.seed + part.number - 1
-            signature = self._signature(part, before, attack.kind)
+            signature = self._signature(part, before, several)
             known = _matches(settings.gallery, signature, threshold)
-            own = np.stack([signature, *known]).mean(0)[EMBEDDING if attack.kind == "cloak" else 0 :]
-            protected = attack(square, part.keypoints, before, own, seed)
+            own = np.stack([signature, *known]).mean(0)[EMBEDDING if several else 0 :]
+            protected = attack(square, part, before if settings.labelled else own, seed)
             if photo.grey:
                 protected = grey(protected)  # of a grey square this is the square plus the mean change
-            photo.paste(_limited(protected, part.original, attack.plan.epsilon), part.corner)
+            photo.paste(_limited(protected, part.original, attack.plan.bound), part.corner)
             clean = np.stack([before.embedding, *known[:, :EMBEDDING]])
-            done.append((before, clean, attack.decoy(seed), time.perf_counter() - start))
+            done.append((before, clean, time.perf_counter() - start))
         encoded, notes = photo.encode(), photo.notes
         del photo  # so that no two pictures are in memory at once
 
         saved = read_squares(encoded, [(part.corner, len(part.original)) for part in parts])
         results = []
-        for part, (before, clean, decoy, seconds), square in zip(parts, done, saved, strict=True):
+        for part, (before, clean, seconds), square in zip(parts, done, saved, strict=True):
             after = self.recognise(square)
             similarity = float((clean @ after.embedding).max())
             change, psnr = _difference(part.original[part.inside], square[part.inside])
@@ -243,21 +215,12 @@ class Protector:
                     similarity,
                     threshold,
                     len(clean) - 1,
-                    decoy,
-                    None if decoy is None else float(attack.decoys[decoy] @ after.embedding),
                     change,
                     psnr,
                     seconds,
                 )
             )
         return ProtectedPhoto(encoded, tuple(results), attack.plan, notes)
-
-    def _kind(self, settings: Settings) -> AttackKind:
-        if settings.label is not None or settings.away:
-            return "label"
-        if settings.decoy is not None:
-            return "feature"
-        return "cloak" if self.artifacts.has("cloak") else "feature"
 
     def plan(self, settings: Settings) -> Plan:
         """Return the numbers that an attack with these settings runs with.
@@ -266,31 +229,23 @@ class Protector:
             SettingError: the artifacts know no strength or effort of this name.
             ArtifactsError: there is no such attack.
         """
-        return self.artifacts.defaults(self._kind(settings)).plan(settings)
+        if settings.labelled:
+            return self.artifacts.attack("label").value("defaults", lambda text: plan_label(text, settings))
+        return self.artifacts.attack("feature").value("defaults", lambda text: plan_cloak(text, settings))
 
     def _attack(self, settings: Settings) -> _Attack:
-        kind = self._kind(settings)
-        plan = self.plan(settings)
-        graph = self.artifacts.attack(kind)
-        label, decoys = None, {}
+        plan, label = self.plan(settings), None
         if settings.label is not None:
             if settings.label not in self.classes:
                 close = difflib.get_close_matches(settings.label, self.classes, 1)
                 hint = f'did you mean "{close[0]}"?' if close else "`face-encryption inspect --json` lists the labels"
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
-        if settings.decoy is not None:
-            decoys = dict(enumerate(graph.value("decoys", embeddings), 1))
-            if not decoys:
-                raise SettingError("these artifacts have no decoys; their recogniser knows too few identities")
-        if isinstance(settings.decoy, int):
-            if settings.decoy not in decoys:
-                raise SettingError(f"there is no decoy {settings.decoy}; the artifacts have {len(decoys)}")
-            decoys = {settings.decoy: decoys[settings.decoy]}
-        references = [self.artifacts.cloak_reference] if kind == "cloak" else []
+        graph = self.artifacts.attack("label" if settings.labelled else "feature")
+        references = [self.artifacts.cloak_reference] if not settings.labelled and self.artifacts.several else []
         for needed in (self.artifacts.recognizer, *references, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
-        return _Attack(graph, plan, kind, label, decoys)
+        return _Attack(graph, plan, label)
 
 
 def _matches(
@@ -304,10 +259,6 @@ def _matches(
             f"the gallery is {list(gallery.shape)}, not [N, {len(signature)}]; enroll with these artifacts"
         )
     return gallery[gallery[:, :EMBEDDING] @ signature[:EMBEDDING] >= threshold, : len(signature)]
-
-
-def _of_unit_norm(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:
@@ -327,10 +278,10 @@ def _part(photo: Photo, number: int, face: Face, margin: float) -> _Part:
     return _Part(number, face, corner, photo.cut(corner, side), inside)
 
 
-def _limited(square: NDArray[np.uint8], original: NDArray[np.uint8], epsilon: float) -> NDArray[np.uint8]:
-    """Return a square held within epsilon of the original: where squares overlap their changes add up."""
-    budget = np.uint8(math.floor(epsilon))
-    lowest, highest = original - np.minimum(original, budget), original + np.minimum(255 - original, budget)
+def _limited(square: NDArray[np.uint8], original: NDArray[np.uint8], bound: float) -> NDArray[np.uint8]:
+    """Return a square held within the bound of the original: where squares overlap their changes add up."""
+    most = np.uint8(math.floor(bound))
+    lowest, highest = original - np.minimum(original, most), original + np.minimum(255 - original, most)
     return np.clip(square, lowest, highest)
 
 

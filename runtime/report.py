@@ -36,8 +36,6 @@ def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
                 "similarity": result.similarity,
                 "threshold": result.threshold,
                 "gallery": result.gallery,
-                "decoy": result.decoy,
-                "decoy_similarity": result.decoy_similarity,
                 "before": {"name": result.before.name, "probability": result.before.probability},
                 "after": {"name": result.after.name, "probability": result.after.probability},
                 "change": result.change,

@@ -39,8 +39,6 @@ class FaceResult:
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
         gallery: how many faces of the gallery matched the original face, and were moved away from too.
-        decoy: the number of the decoy that the face was moved towards, from 1; None for none.
-        decoy_similarity: of the protected face to that decoy.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
         psnr: of the face's square, in dB; infinite when nothing changed.
         seconds: the time that recognising and attacking it took.
@@ -53,8 +51,6 @@ class FaceResult:
     similarity: float
     threshold: float
     gallery: int
-    decoy: int | None
-    decoy_similarity: float | None
     change: int
     psnr: float
     seconds: float

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
+
+from .protection_cli import protection
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -134,68 +136,7 @@ def recognizer(
         click.echo(f"{name}: {right} of {count}" + (f", mostly taken for {instead}" if instead else ""))
 
 
-@evaluate.command()
-@click.argument("data", type=FOLDER)
-@click.argument("pairs", type=FILE, metavar="LIST")
-@click.option("--judges", type=FILE, help="Recognisers never attacked: an ONNX file, or a TOML of several.")
-@click.option("--artifacts", type=FOLDER, default="artifacts", show_default=True)
-@click.option("--strength", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
-@click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True)
-@click.option("--epsilon", "epsilons", type=float, multiple=True, help="Budget in levels; several draw a curve.")
-@click.option("--steps", "counts", type=int, multiple=True, help="Steps of the attack; several draw a curve.")
-@click.option("--step-size", type=float)
-@click.option("--momentum", type=float)
-@click.option("--diversity", type=float)
-@click.option("--perceptual", type=float)
-@click.option(
-    "--gallery",
-    type=click.IntRange(0),
-    default=0,
-    help="Protect with a gallery of up to so many other photos of each person in DATA, which no judge sees.",
-)
-@click.option("--lpips", type=click.Choice(["alex", "squeeze", "vgg"]), help="Measure LPIPS too, by this network.")
-@click.option("--distractors", type=click.IntRange(0), default=0, help="Other people of DATA in the rank-1 gallery.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write protection.csv and pictures here.")
-def protection(
-    data: Path,
-    pairs: Path,
-    judges: Path | None,
-    artifacts: Path,
-    epsilons: tuple[float, ...],
-    counts: tuple[int, ...],
-    lpips: Literal["alex", "squeeze", "vgg"] | None,
-    gallery: int,
-    distractors: int,
-    out: Path | None,
-    **choices: Any,
-) -> None:
-    """Measure how well the people on a LIST are protected: lines of "probe gallery", two photos below DATA.
-
-    Each probe is protected and written; judges find the face on the bytes read back, and again after JPEG and at half
-    size. The first row, the recogniser that was attacked, says nothing about strangers: the judges do.
-    """
-    from face_encryption.runtime import Protector, Settings
-    from face_encryption.runtime.errors import FaceEncryptionError
-    from face_encryption.training.aligned import RecognizerError, read_recognizers
-    from face_encryption.training.data import DataError, read_pairs
-    from face_encryption.training.lpips import LpipsError, load_lpips
-    from face_encryption.training.protection import other, own, run
-
-    try:
-        people = read_pairs(pairs, data)
-        protector = Protector(artifacts, 1)
-        recognizers = {"ours (white box)": own(protector)}
-        if judges:
-            recognizers |= {name: other(found) for name, found in read_recognizers(judges).items()}
-        every = [
-            Settings(epsilon=epsilon, steps=steps, **choices)
-            for epsilon in epsilons or (None,)
-            for steps in counts or (None,)
-        ]
-        distance = load_lpips(lpips) if lpips else None
-        run(protector, recognizers, data, people, every, distractors, out, click.echo, distance, gallery)
-    except (DataError, LpipsError, RecognizerError, FaceEncryptionError) as error:
-        raise click.ClickException(str(error)) from None
+evaluate.add_command(protection)
 
 
 @click.command()

@@ -1,45 +1,41 @@
-"""LPIPS (Zhang et al. 2018, arXiv:1801.03924): how different two pictures look to a network that knows pictures."""
+"""LPIPS (Zhang et al. 2018, arXiv:1801.03924): how different two pictures look to AlexNet."""
 
-import os
 from collections.abc import Callable
-from http.client import HTTPException
-from pickle import UnpicklingError
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-
-Network = Literal["alex", "squeeze", "vgg"]
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 
 class LpipsError(ValueError):
-    """The network that LPIPS needs cannot be had."""
+    """A file that has not the weights that LPIPS needs."""
 
 
-def load_lpips(network: Network) -> Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], float]:
+def load_lpips(backbone: Path) -> Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], float]:
     """Return the distance of two pictures u8 [H, W, 3], RGB, both edges at least 32: 0 for the same, below about 1.
 
-    torchmetrics has the weights of the distance, torchvision those of AlexNet, SqueezeNet or VGG16: it looks for their
-    file in the folder `checkpoints` of `torch.hub.get_dir()`, and fetches it once. Raises `LpipsError`.
+    `backbone` has AlexNet's convolutions, as `benchmarks/lpips_weights.py` writes it; torchmetrics has the weights of
+    the distance. Raises `LpipsError`.
     """
-    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    # torchmetrics' public class fetches all of AlexNet; this is what it wraps.
+    from torchmetrics.functional.image.lpips import _LPIPS
 
-    # A file of weights is never unpickled, as torchvision would do: it could run anything.
-    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    # Photos are measured by several threads at once, which would wait for each other's.
+    torch.set_num_threads(1)
+    network = _LPIPS(net="alex", pnet_rand=True)
     try:
-        metric = LearnedPerceptualImagePatchSimilarity(network, normalize=True)
-    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        folder = os.path.join(torch.hub.get_dir(), "checkpoints")
+        network.net.load_state_dict(load_file(backbone))
+    except (OSError, SafetensorError, RuntimeError):
         raise LpipsError(
-            f"LPIPS: torchvision's weights of {network} are not in {folder} nor to be had ({reason})"
+            f"{backbone}: not AlexNet's convolutions; python benchmarks/lpips_weights.py makes such a file"
         ) from None
 
     def distance(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
         first, second = (torch.from_numpy(each.copy()).permute(2, 0, 1)[None] / 255 for each in (one, other))
         with torch.no_grad():
-            # The metric itself keeps a state, and photos are measured by several threads at once.
-            return float(metric.net(first, second, normalize=True))
+            return float(network(first, second, normalize=True))
 
     return distance

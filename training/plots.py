@@ -40,14 +40,25 @@ def plot_verification(found: Verification, path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def plot_protection(curves: dict[str, list[tuple[float, float]]], what: str, path: Path) -> None:
-    """Draw protection rates against epsilon or steps, whichever `what` names: by recognizer, points (x, rate)."""
+def plot_rates(measures: dict[str, list[float]], rates: dict[str, list[float]], path: Path) -> None:
+    """Draw protection rates, by recognizer, against each measure of what can be seen, by name: a value a setting.
+
+    Less is seen on the left of each. Dots bear the settings' numbers, from 1.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, points in curves.items():
-        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
-    axes.set(xlabel=what, ylabel="protection rate at FAR 1 %", ylim=(0, 1))
-    axes.legend()
+    figure = Figure(figsize=(5 * len(measures) + 2, 4.5), layout="constrained")
+    for axes, (measure, seen) in zip(
+        figure.subplots(1, len(measures), squeeze=False)[0], measures.items(), strict=True
+    ):
+        order = sorted(range(len(seen)), key=lambda setting: seen[setting])
+        for name, values in rates.items():
+            axes.plot([seen[each] for each in order], [values[each] for each in order], marker="o", label=name)
+            for number, point in enumerate(zip(seen, values, strict=True), 1):
+                axes.annotate(str(number), point, (0, 5), textcoords="offset points", fontsize=7)
+        axes.set(xlabel=measure, ylabel="protection rate at FAR 1 %", ylim=(0, 1.05))
+        if measure != "LPIPS":  # of the others more is better
+            axes.invert_xaxis()
+        axes.grid(alpha=0.3)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
     figure.savefig(path, dpi=100)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.graphs import LABEL, Surrogate, attack_step_graph, gradient_graph
+from face_encryption.export.graphs import LABEL, Surrogate, gradient_graph, label_step_graph
 from face_encryption.export.loop import looped
 from face_encryption.export.validate import picture
 from face_encryption.runtime.onnx_runtime import ort
@@ -121,7 +121,7 @@ def test_gradient_is_autograds(exported: tuple[Surrogate, Surrogate, ir.Model]) 
 
 def test_only_standard_ops_and_one_copy_of_the_weights(exported: tuple[Surrogate, Surrogate, ir.Model]) -> None:
     plain, _, graph = exported
-    attack = looped(attack_step_graph(graph, LABEL, plain.size))
+    attack = looped(label_step_graph(graph, plain.size))
     (body,) = [node.attributes["body"].as_graph() for node in attack.graph if node.op_type == "Loop"]
     assert {node.domain for each in (attack.graph, body) for node in each} == {""}
     values = [*attack.graph.initializers.values(), *body.initializers.values()]
@@ -141,11 +141,10 @@ def test_whole_attack_works(exported: tuple[Surrogate, Surrogate, ir.Model]) -> 
         "step_size": np.array(2, np.float32),
         "momentum": np.array(0, np.float32),
         "diversity": np.array(0, np.float32),
-        "perceptual": np.array(0, np.float32),
         "seed": np.array(0),
         "steps": np.array(4),
     }
-    protected, losses = session(looped(attack_step_graph(graph, LABEL, plain.size))).run(None, feed)
+    protected, losses = session(looped(label_step_graph(graph, plain.size))).run(None, feed)
     assert np.abs(protected.astype(int) - face).max() <= 6
     assert losses.shape == (4,)
     assert losses[-1] < losses[0]

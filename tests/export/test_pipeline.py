@@ -7,14 +7,10 @@ from pathlib import Path
 
 import onnx
 import pytest
-import torch
-import torch.nn.functional as F  # noqa: N812
 from click.testing import CliRunner
 
 from face_encryption.export.cli import CHECKPOINT, export
-from face_encryption.export.decoys import DecoyError, make_decoys
-from face_encryption.export.graphs import FEATURE, LABEL
-from face_encryption.export.pipeline import defaults, export_artifacts
+from face_encryption.export.pipeline import CLOAK_DEFAULTS, LABEL_DEFAULTS, export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.weights import with_bodies
 from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
@@ -62,31 +58,7 @@ def test_graphs_describe_themselves(artifacts: Path, name: str) -> None:
     assert {"version", "std", "licence", "training_data", "format_version", "kind"} <= set(found)
     if name != "recognizer.onnx":
         assert found["arithmetic"] == "int8"
-        assert json.loads(found["defaults"]) == defaults(LABEL if "label" in name else FEATURE, "int8")
-
-
-def test_decoys_are_far_from_everyone(artifacts: Path) -> None:
-    model, description = load_checkpoint(CHECKPOINT)
-    texts = [metadata(path)["decoys"] for path in sorted(artifacts.glob("attack-feature*.onnx"))]
-    assert len(texts) == 2
-    assert len(set(texts)) == 1
-    decoys = torch.tensor(json.loads(texts[0]))
-    assert decoys.shape == (8, model.identities.shape[1])
-    assert torch.allclose(decoys.norm(dim=1), torch.ones(8), atol=1e-3)
-    everyone = torch.cat([F.normalize(model.identities.detach()), decoys])
-    similarity = everyone @ decoys.T
-    similarity[len(model.identities) :].fill_diagonal_(-1)
-    assert similarity.max() < min(description.thresholds.values())
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "message"),
-    [({}, "no thresholds"), ({"0.01": 0.3, "0.001": 0.05}, r"decoy \d of 8 .* the threshold is 0\.05")],
-)
-def test_decoys_that_cannot_be_far_are_refused(thresholds: dict[str, float], message: str) -> None:
-    identities = torch.randn(10, 512, generator=torch.Generator().manual_seed(1))
-    with pytest.raises(DecoyError, match=message):
-        make_decoys(identities, thresholds)
+        assert json.loads(found["defaults"]) == (LABEL_DEFAULTS if "label" in name else CLOAK_DEFAULTS)
 
 
 def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +90,6 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     assert metadata(out / "detector.onnx")["detector"] == "full-range"
     assert metadata(out / "recognizer.onnx")["precision"] == "int8"
     assert metadata(out / "attack-feature.onnx")["arithmetic"] == "fp32"
-    assert json.loads(metadata(out / "attack-feature.onnx")["defaults"]) == defaults(FEATURE, "fp32")
     assert (out / "weights.bin").stat().st_size <= 9.5e6  # one copy for all graphs
 
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
-from face_encryption.export.attack import feather_mask, resampling_matrix
+from face_encryption.export.attack import feather_mask
 from face_encryption.export.validate import picture
+from face_encryption.export.views import resampling_matrix
 
 
 @pytest.mark.parametrize("side", [2, 60, 111, 112, 113, 224, 500, 1600])

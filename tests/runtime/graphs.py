@@ -7,13 +7,26 @@ from onnx import TensorProto, helper
 
 from face_encryption.runtime.artifacts import FORMAT_VERSION
 
-ATTACK = {
+CLOAK_DEFAULTS = (
+    '{"strength": {"low": {"budget": 0.02, "clamp": 10}, "medium": {"budget": 0.05, "clamp": 20},'
+    ' "high": {"budget": 0.1, "clamp": 40}}, "effort": {"fast": {"steps": 2}, "normal": {"steps": 4}}}'
+)
+LABEL_DEFAULTS = (
+    '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
+    ' "effort": {"fast": {"steps": 2, "step_size": 4}, "normal": {"steps": 4, "step_size": 2}}}'
+)
+CLOAK = {
+    "kind": "attack-feature",
+    "format_version": FORMAT_VERSION,
+    "checkpoint_sha256": "abc",
+    "surrogates": '["ours"]',
+    "defaults": CLOAK_DEFAULTS,
+}
+LABEL = {
     "kind": "attack-label",
     "format_version": FORMAT_VERSION,
     "checkpoint_sha256": "abc",
-    "decoys": "[[0.6, 0.8], [0.8, -0.6]]",
-    "defaults": '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'
-    ' "perceptual": 1, "effort": {"normal": {"steps": 2, "step_size": 2}}}',
+    "defaults": LABEL_DEFAULTS,
 }
 RECOGNIZER = {
     "kind": "recognizer",
@@ -35,10 +48,15 @@ def graph_file(path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
-def artifacts_folder(folder: Path, recognizer: dict[str, str] = RECOGNIZER, attack: dict[str, str] = ATTACK) -> Path:
-    """Write a folder with a recogniser and two attacks that have the right metadata but compute nothing."""
+def artifacts_folder(
+    folder: Path,
+    recognizer: dict[str, str] = RECOGNIZER,
+    cloak: dict[str, str] = CLOAK,
+    label: dict[str, str] = LABEL,
+) -> Path:
+    """Write a folder with a recognizer and two attacks that have the right metadata but compute nothing."""
     folder.mkdir(exist_ok=True)
     graph_file(folder / "recognizer.onnx", recognizer)
-    for kind in ("label", "feature"):
-        graph_file(folder / f"attack-{kind}.onnx", attack | {"kind": f"attack-{kind}"})
+    graph_file(folder / "attack-feature.onnx", cloak)
+    graph_file(folder / "attack-label.onnx", label)
     return folder

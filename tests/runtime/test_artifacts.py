@@ -11,7 +11,7 @@ from face_encryption.runtime.artifacts import FORMAT_VERSION, Artifacts, Graph, 
 from face_encryption.runtime.errors import ArtifactsError
 from face_encryption.runtime.inspection import inspect_folder, table
 
-from .graphs import ATTACK, RECOGNIZER, artifacts_folder, graph_file
+from .graphs import CLOAK, LABEL, RECOGNIZER, artifacts_folder, graph_file
 
 
 def without(metadata: dict[str, str], key: str) -> dict[str, str]:
@@ -146,11 +146,25 @@ def test_classes_that_are_no_list_of_names(text: str) -> None:
 
 def test_attacks(tmp_path: Path) -> None:
     artifacts = Artifacts(artifacts_folder(tmp_path))
-    graph_file(tmp_path / "attack-cloak-step.onnx", ATTACK | {"kind": "attack-cloak-step"})
-    assert artifacts.has("feature")
-    assert not artifacts.has("cloak")
     assert artifacts.attack("feature").text("kind") == "attack-feature"
-    assert artifacts.defaults("feature").effort == {"normal": (2, 2.0)}
+    assert artifacts.attack("label").text("kind") == "attack-label"
+    assert not artifacts.several
+
+
+def test_cloak_of_several_recognizers(tmp_path: Path) -> None:
+    artifacts = Artifacts(artifacts_folder(tmp_path, cloak=CLOAK | {"surrogates": '["ours", "theirs"]'}))
+    assert artifacts.several
+    with pytest.raises(ArtifactsError, match=r"cloak-reference\.onnx: no such file; run `face-encryption export`"):
+        _ = artifacts.cloak_reference
+    path = graph_file(tmp_path / "cloak-reference.onnx", CLOAK | {"kind": "cloak-reference"})
+    assert artifacts.cloak_reference.path == path
+
+
+@pytest.mark.parametrize("text", ["", "2", "null"])
+def test_unreadable_surrogates(tmp_path: Path, text: str) -> None:
+    artifacts = Artifacts(artifacts_folder(tmp_path, cloak=CLOAK | {"surrogates": text}))
+    with pytest.raises(ArtifactsError, match=r"the metadata face_encryption\.surrogates cannot be read"):
+        _ = artifacts.several
 
 
 def test_no_attack_at_all(tmp_path: Path) -> None:
@@ -159,9 +173,13 @@ def test_no_attack_at_all(tmp_path: Path) -> None:
 
 
 def test_attack_of_another_checkpoint(tmp_path: Path) -> None:
-    artifacts_folder(tmp_path, attack=ATTACK | {"checkpoint_sha256": "def"})
-    with pytest.raises(ArtifactsError, match=r"from another checkpoint than recognizer\.onnx; export again"):
-        Artifacts(tmp_path).attack("label")
+    other = {"checkpoint_sha256": "def"}
+    artifacts = Artifacts(artifacts_folder(tmp_path, label=LABEL | other))
+    graph_file(tmp_path / "cloak-reference.onnx", CLOAK | other | {"kind": "cloak-reference"})
+    with pytest.raises(ArtifactsError, match=r"attack-label\.onnx: .* checkpoint than recognizer\.onnx; export again"):
+        artifacts.attack("label")
+    with pytest.raises(ArtifactsError, match=r"cloak-reference\.onnx: .* checkpoint than recognizer\.onnx"):
+        _ = artifacts.cloak_reference
 
 
 def test_inspection(tmp_path: Path) -> None:
@@ -172,6 +190,7 @@ def test_inspection(tmp_path: Path) -> None:
         "attack-label.onnx",
         "recognizer.onnx",
     ]
+    assert found["graphs"][0]["metadata"]["surrogates"] == ["ours"]
     assert found["graphs"][2]["metadata"]["classes"] == ["Ada", "Grace"]
     assert found["weights"] == [{"file": "weights.bin", "bytes": 2_000_000}]
     lines = table(found).splitlines()

@@ -18,7 +18,7 @@ from PIL import Image
 from face_encryption.runtime import cli
 from face_encryption.runtime.photo import read_photo
 
-from .graphs import ATTACK, RECOGNIZER, artifacts_folder
+from .graphs import CLOAK, RECOGNIZER, artifacts_folder
 from .photos import BAD_PHOTOS
 
 Run = Callable[..., Result]
@@ -68,7 +68,7 @@ def test_protect(run: Run, photo_file: Path) -> None:
     assert result.exit_code == 0
     assert re.fullmatch(
         r"photo\.png face 1: (no match|STILL A MATCH) \(similarity -?\d\.\d\d, threshold \d\.\d\d\), "
-        r'was ".+ \d\.\d\d" now ".+ \d\.\d\d", change <= \d levels, \d\d\.\d dB, \d+\.\d s\n',
+        r'was ".+ \d\.\d\d" now ".+ \d\.\d\d", change <= \d+ levels, \d\d\.\d dB, \d+\.\d s\n',
         result.stdout,
     )
     assert "photo.png: written to photo_protected.png" in result.stderr.splitlines()
@@ -78,18 +78,19 @@ def test_protect(run: Run, photo_file: Path) -> None:
 
 @pytest.mark.usefixtures("use_artifacts")
 def test_protect_as_json(run: Run, photo_file: Path) -> None:
-    result = run("protect", "photo.png", "--json", "--steps", 1, "--epsilon", 6, "--seed", 3, "-o", "out")
+    numbers = ["--budget", 0.02, "--clamp", 6, "--steps", 1]
+    result = run("protect", "photo.png", "--json", *numbers, "--seed", 3, "-o", "out")
     (line,) = result.stdout.splitlines()
     facts = json.loads(line)
     assert facts["input"] == "photo.png"
     assert facts["output"] == str(Path("out/photo_protected.png"))
-    assert (facts["epsilon"], facts["step_size"], facts["steps"], facts["seed"]) == (6, 3, 1, 3)
+    assert (facts["budget"], facts["clamp"], facts["steps"], facts["seed"]) == (0.02, 6, 1, 3)
+    assert not {"epsilon", "step_size"} & set(facts)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("cloak", None, None)
     (face,) = facts["faces"]
-    assert (face["decoy"], face["decoy_similarity"]) == (None, None)
     assert face["number"] == 1
     assert face["matched"] == (face["similarity"] >= face["threshold"])
-    assert face["change"] <= 6
+    assert 0 < face["change"] <= 6
     assert set(face) >= {"box", "score", "keypoints", "before", "after", "psnr", "seconds"}
 
 
@@ -107,22 +108,45 @@ def test_label_and_consent(run: Run, artifacts: Path) -> None:
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_away(run: Run) -> None:
-    result = run("protect", "photo.png", "--steps", 1, "--away", "--json")
+    result = run("protect", "photo.png", "--steps", 1, "--away", "--epsilon", 5, "--step-size", 3, "--json")
     assert result.exit_code == 0
     facts = json.loads(result.stdout)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("away", None, None)
+    assert (facts["epsilon"], facts["step_size"], facts["steps"]) == (5, 3, 1)
+    assert not {"budget", "clamp"} & set(facts)
+    assert 0 < facts["faces"][0]["change"] <= 5
 
 
-@pytest.mark.parametrize(("options", "number"), [(["--decoy", 3], 3), (["--decoy", "--seed", 4], 5)])
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
-def test_decoy(run: Run, options: list[object], number: int) -> None:
-    result = run("protect", "photo.png", *options, "--json")
+def test_strengths_and_efforts_are_in_order(run: Run) -> None:
+    def plan(*options: str) -> dict[str, float]:
+        result = run("protect", "photo.png", "--json", "-o", f"out{len(names(Path()))}", *options)
+        facts: dict[str, float] = json.loads(result.stdout)
+        return facts
+
+    low, medium, high = (plan("--steps", "1", "--strength", name) for name in ("low", "medium", "high"))
+    assert low["budget"] < medium["budget"] < high["budget"]
+    assert low["clamp"] <= medium["clamp"] <= high["clamp"]
+    fast, normal, thorough = (plan("--effort", name) for name in ("fast", "normal", "thorough"))
+    assert fast["steps"] < normal["steps"] < thorough["steps"]
+    assert fast["budget"] == normal["budget"] == medium["budget"]
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--budget", 1e-4, "--effort", "fast"], "; remove that file and try --effort thorough"),
+        (["--strength", "low", "--steps", 1], "; remove that file and try --strength high"),
+        (["--budget", 1e-4, "--steps", 1], ""),
+        (["--away", "--epsilon", 1, "--steps", 1], ""),
+    ],
+)
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_a_face_that_is_still_a_match(run: Run, options: list[object], advice: str) -> None:
+    result = run("protect", "photo.png", *options)
     assert result.exit_code == 0
-    facts = json.loads(result.stdout)
-    assert (facts["attack"], facts["label"], facts["consent"]) == ("decoy", None, None)
-    (face,) = facts["faces"]
-    assert face["decoy"] == number
-    assert face["decoy_similarity"] > face["similarity"]
+    assert "STILL A MATCH" in result.stdout
+    assert f"photo.png: a face is still a match{advice}" in result.stderr.splitlines()
 
 
 @pytest.mark.usefixtures("use_artifacts")
@@ -268,18 +292,27 @@ def test_full_disk(photo_file: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (["--epsilon", "0"], "epsilon is 0"),
-        (["--epsilon=-1"], "epsilon is -1"),
-        (["--epsilon", "256"], "epsilon is 256"),
-        (["--epsilon", "nan"], "epsilon is nan"),
-        (["--step-size", "0"], "step size is 0"),
-        (["--step-size", "inf"], "step size is inf"),
+        (["--budget", "0"], "budget is 0; it is above 0 and at most 1"),
+        (["--budget=-1"], "budget is -1"),
+        (["--budget", "1.5"], "budget is 1.5"),
+        (["--budget", "nan"], "budget is nan"),
+        (["--clamp", "0.5"], "clamp is 0.5; it is in pixel levels, from 1 to 255"),
+        (["--clamp", "256"], "clamp is 256"),
+        (["--clamp", "nan"], "clamp is nan"),
+        (["--away", "--epsilon", "0"], "epsilon is 0"),
+        (["--away", "--epsilon=-1"], "epsilon is -1"),
+        (["--away", "--epsilon", "256"], "epsilon is 256"),
+        (["--label", "Ada", "--consent", "--epsilon", "nan"], "epsilon is nan"),
+        (["--away", "--step-size", "0"], "step size is 0"),
+        (["--away", "--step-size", "inf"], "step size is inf"),
+        (["--epsilon", "8"], "epsilon and step size are for labels; a cloak has a budget and a clamp"),
+        (["--step-size", "2"], "epsilon and step size are for labels"),
+        (["--label", "Ada", "--consent", "--budget", "0.04"], "budget is for faces that move away from themselves"),
+        (["--away", "--clamp", "16"], "clamp is for faces that move away from themselves"),
         (["--steps", "0"], "steps is 0"),
         (["--steps", "1001"], "steps is 1001"),
         (["--seed=-1"], "seed is -1"),
         (["--faces", "0"], "numbered from 1"),
-        (["--decoy", "0"], "decoys are numbered from 1"),
-        (["--decoy", "3"], "there is no decoy 3; the artifacts have 2"),
         (["--label", "Nobody", "--consent"], 'no label "Nobody"'),
     ],
 )
@@ -298,14 +331,12 @@ def test_face_number_that_does_not_exist(run: Run) -> None:
     ("options", "word"),
     [
         (["--label", "Ada", "--away"], "exclude each other"),
-        (["--decoy", "any", "--label", "Ada"], "exclude each other"),
-        (["--decoy", "--away"], "exclude each other"),
-        (["--decoy", "photo.png"], "photos go before a bare --decoy"),
         (["--consent"], "give --label"),
         (["--faces", "left"], "neither"),
         (["--strength", "huge"], "huge"),
         (["--threads", "0"], "threads"),
         (["--epsilon", "many"], "epsilon"),
+        (["--budget", "many"], "budget"),
     ],
 )
 @pytest.mark.usefixtures("fake_artifacts")
@@ -333,7 +364,7 @@ def test_artifacts_of_another_version(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("photo_file")
 def test_artifacts_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
-    artifacts_folder(tmp_path / "artifacts", attack=ATTACK | {"checkpoint_sha256": "other"})
+    artifacts_folder(tmp_path / "artifacts", cloak=CLOAK | {"checkpoint_sha256": "other"})
     assert_one_line_error(run("protect", "photo.png"), 5, "another checkpoint")
 
 
@@ -360,7 +391,9 @@ def test_detect_draws_a_copy(run: Run, photo_file: Path) -> None:
 def test_inspect(run: Run) -> None:
     assert "recognizer.onnx" in run("inspect").stdout
     found = json.loads(run("inspect", "--json").stdout)
-    assert found["graphs"][0]["metadata"]["defaults"]["epsilon"] == 8
+    assert found["graphs"][0]["metadata"]["defaults"]["strength"]["medium"] == {"budget": 0.05, "clamp": 20}
+    assert found["graphs"][0]["metadata"]["surrogates"] == ["ours"]
+    assert found["graphs"][1]["metadata"]["defaults"]["epsilon"] == 8
     assert_one_line_error(run("inspect", "elsewhere"), 5, "elsewhere: no such folder")
 
 

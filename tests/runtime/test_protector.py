@@ -1,5 +1,6 @@
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from skimage.metrics import structural_similarity
 
 from face_encryption.runtime import ArtifactsError, Face, NoFaceError, Protector, SettingError, Settings
-from face_encryption.runtime.artifacts import embeddings
-from face_encryption.runtime.faces import cut_square
+from face_encryption.runtime.faces import cut_square, square_around
 from face_encryption.runtime.photo import read_photo
+from face_encryption.runtime.settings import CloakPlan, LabelPlan
 
-from .graphs import ATTACK, artifacts_folder
+from .graphs import CLOAK, LABEL_DEFAULTS, artifacts_folder
 from .photos import encoded
 
 Pixels = NDArray[np.uint8]
+Light = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +40,68 @@ def changed(before: Pixels, after: Pixels) -> NDArray[np.int16]:
     return np.abs(after.astype(np.int16) - before.astype(np.int16))
 
 
-def test_face_is_no_longer_matched(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
-    protected = protector.protect(photo, Settings(strength="high"))
+def turned(image: Pixels, degrees: float) -> Pixels:
+    return np.asarray(Image.fromarray(image).rotate(degrees, Image.Resampling.BICUBIC))
+
+
+def ellipse(protector: Protector, face: Face, shape: tuple[int, ...], upright: bool = False) -> NDArray[np.bool_]:
+    """What a cloak may change, bool [H, W], and a cell of the steps' grid around it; tilted as the face, or not."""
+    (x, y), side = square_around(face.box, float(protector.artifacts.recognizer.text("crop_margin")))
+    right_eye, left_eye, _, mouth = face.keypoints[:4]
+    down = np.array([0, 1]) if upright else mouth - (right_eye + left_eye) / 2
+    down = down / np.linalg.norm(down)
+    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
+    from_middle = np.stack([columns - x, rows - y]) / side - 0.5
+    along = np.tensordot(down, from_middle, 1)
+    across = np.tensordot([down[1], -down[0]], from_middle, 1)
+    inside: NDArray[np.bool_] = np.hypot(across / (0.43 + 1 / 112), along / (0.5 + 1 / 112)) <= 1
+    return inside
+
+
+def test_face_is_no_longer_matched(protector: Protector, photo: bytes) -> None:
+    protected = protector.protect(photo)
     (result,) = protected.faces
     assert not result.matched
     assert result.similarity < result.threshold
     assert result.after.probability < result.before.probability or result.after.name != result.before.name
     assert result.number == 1
-    assert 0 < result.change <= protected.plan.epsilon
-    assert 25 < result.psnr < math.inf
+    assert 0 < result.change <= protected.plan.bound
+    assert 30 < result.psnr < math.inf
     assert protected.notes == ()
 
 
 def test_a_larger_budget_protects_more(protector: Protector, photo: bytes) -> None:
-    results = [protector.protect(photo, Settings(strength=name)).faces[0] for name in ("low", "medium", "high")]
-    low, medium, high = (result.similarity for result in results)
-    assert low > medium > high
-    assert all(result.after.name != result.before.name for result in results)
+    chosen = [Settings(strength=name) for name in ("low", "medium", "high")]
+    plans = [protector.plan(settings) for settings in chosen]
+    budgets = [plan.budget for plan in plans if isinstance(plan, CloakPlan)]
+    assert len(set(budgets)) == 3
+    assert budgets == sorted(budgets)
+    low, medium, high = (protector.protect(photo, settings).faces[0] for settings in chosen)
+    assert low.similarity > medium.similarity > high.similarity
+    assert low.psnr > medium.psnr > high.psnr
+
+
+@pytest.mark.parametrize("budget", [0.01, 0.04])
+def test_the_budget_bounds_what_is_seen(protector: Protector, photo: bytes, astronaut: Pixels, budget: float) -> None:
+    protected = protector.protect(photo, Settings(budget=budget, clamp=255))
+    margin = float(protector.artifacts.recognizer.text("crop_margin"))
+    box = protected.faces[0].face.box
+    before, after = (cut_square(image, box, margin)[0] for image in (astronaut, decoded(protected.data)))
+    assert budget / 2 < 1 - structural_similarity(before, after, channel_axis=2) < budget
+
+
+@pytest.mark.parametrize(
+    ("light", "similarity"),
+    [
+        pytest.param(lambda levels: levels / 8, 0.25, id="dark"),
+        pytest.param(lambda levels: levels * 2, 0.75, id="overexposed"),
+    ],
+)
+def test_badly_lit_face(protector: Protector, astronaut: Pixels, light: Light, similarity: float) -> None:
+    image = light(astronaut.astype(np.float32)).clip(0, 255).astype(np.uint8)
+    protected = protector.protect(encoded(Image.fromarray(image), "PNG"))
+    assert protected.faces[0].similarity < similarity
+    assert 0 < changed(image, decoded(protected.data)).max() <= protected.plan.bound
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
@@ -76,8 +124,22 @@ def test_what_is_reported_is_what_the_file_holds(protector: Protector, photo: by
     assert result.change == changed(astronaut, saved).max()
 
 
+@pytest.mark.parametrize("degrees", [0, 30, -30])
+def test_pixels_outside_the_ellipse_never_change(protector: Protector, astronaut: Pixels, degrees: float) -> None:
+    image = turned(astronaut, degrees)
+    # The largest change of all shows where the ellipse ends.
+    protected = protector.protect(encoded(Image.fromarray(image), "PNG"), Settings(budget=1, clamp=255, steps=1))
+    face = protected.faces[0].face
+    difference = changed(image, decoded(protected.data)).max(axis=2) > 0
+    inside = ellipse(protector, face, image.shape)
+    assert not difference[~inside].any()
+    assert difference[inside].mean() > 0.8
+    if degrees:  # and the ellipse is tilted as the face is
+        assert difference[~ellipse(protector, face, image.shape, upright=True)].any()
+
+
 def test_pixels_outside_the_square_never_change(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
-    protected = protector.protect(photo)
+    protected = protector.protect(photo, Settings(away=True))
     margin = float(protector.artifacts.recognizer.text("crop_margin"))
     square, (x, y) = cut_square(astronaut, protected.faces[0].face.box, margin)
     difference = changed(astronaut, decoded(protected.data))
@@ -85,12 +147,30 @@ def test_pixels_outside_the_square_never_change(protector: Protector, photo: byt
     assert not difference.any()
 
 
-@pytest.mark.parametrize("setting", [{"strength": "low"}, {"epsilon": 1}, {"epsilon": 2.7}, {"epsilon": 255}])
-def test_no_pixel_changes_by_more_than_epsilon(
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"strength": "low"},
+        {"clamp": 1},
+        {"clamp": 2.7},
+        {"clamp": 2.7, "budget": 1},
+        {"away": True, "strength": "low"},
+        {"away": True, "epsilon": 1},
+        {"away": True, "epsilon": 2.7},
+        {"away": True, "epsilon": 255},
+    ],
+)
+def test_no_pixel_changes_by_more_than_allowed(
     protector: Protector, photo: bytes, astronaut: Pixels, setting: dict[str, Any]
 ) -> None:
     protected = protector.protect(photo, Settings(steps=1, **setting))
-    assert 0 < changed(astronaut, decoded(protected.data)).max() <= math.floor(protected.plan.epsilon)
+    assert 0 < changed(astronaut, decoded(protected.data)).max() <= math.floor(protected.plan.bound)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_threads_do_not_change_the_result(artifacts: Path, photo: bytes, away: bool) -> None:
+    one, two = (Protector(artifacts, threads).protect(photo, Settings(away=away)).data for threads in (1, 2))
+    assert one == two
 
 
 def test_the_seed_decides(protector: Protector, photo: bytes) -> None:
@@ -108,17 +188,6 @@ def test_targeted(protector: Protector, photo: bytes) -> None:
     label = protector.classes[-1]
     result = protector.protect(photo, Settings(label=label, strength="high")).faces[0]
     assert result.after.name == label
-
-
-def test_towards_a_decoy(protector: Protector, photo: bytes) -> None:
-    result = protector.protect(photo, Settings(decoy=2)).faces[0]
-    decoy = protector.artifacts.attack("feature").value("decoys", embeddings)[1]
-    assert result.decoy == 2
-    assert result.decoy_similarity is not None
-    assert result.decoy_similarity == pytest.approx(float(decoy @ result.after.embedding), abs=1e-5)
-    # Not every face becomes a match of its decoy: it also moves away from itself.
-    assert result.decoy_similarity > float(decoy @ result.before.embedding) + 0.15
-    assert not result.matched
 
 
 def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
@@ -145,11 +214,12 @@ def test_no_face_to_enroll(protector: Protector) -> None:
         protector.enroll(encoded(Image.new("RGB", (64, 64)), "PNG"))
 
 
-def test_two_faces_become_different_decoys(protector: Protector, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    _faces_at(monkeypatch, protector, (178, 83, 273, 178), (400, 400, 460, 460))
-    for seed in (0, 7):
-        first, second = protector.protect(photo, Settings(steps=1, decoy="any", seed=seed)).faces
-        assert first.decoy != second.decoy
+def test_each_face_has_its_own_seed(protector: Protector, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = (178, 83, 273, 178)
+    _faces_at(monkeypatch, protector, box, box)
+    second = protector.protect(photo, Settings(steps=1, faces=(2,), seed=6)).data
+    first, next_seed = (protector.protect(photo, Settings(steps=1, faces=(1,), seed=seed)).data for seed in (6, 7))
+    assert second == next_seed != first
 
 
 def test_grey_photo_stays_grey(protector: Protector, astronaut: Pixels) -> None:
@@ -159,7 +229,8 @@ def test_grey_photo_stays_grey(protector: Protector, astronaut: Pixels) -> None:
         after = decoded(protected.data)
         assert Image.open(io.BytesIO(protected.data)).mode == image.mode
         assert np.ptp(after, axis=2).max() == 0
-        assert 0 < changed(np.asarray(image.convert("RGB")), after).max() <= protected.plan.epsilon
+        assert 0 < changed(np.asarray(image.convert("RGB")), after).max() <= protected.plan.bound
+        assert not protected.faces[0].matched
 
 
 def test_transparency_is_untouched(protector: Protector, astronaut: Pixels) -> None:
@@ -175,7 +246,7 @@ def test_face_at_the_border(protector: Protector, astronaut: Pixels, edge: str) 
     x0, y0, _, _ = protected.faces[0].face.box
     assert min(x0, y0) < 10
     assert decoded(protected.data).shape == part.shape
-    assert 0 < changed(part, decoded(protected.data)).max() <= protected.plan.epsilon
+    assert 0 < changed(part, decoded(protected.data)).max() <= protected.plan.bound
 
 
 def _faces_at(monkeypatch: pytest.MonkeyPatch, protector: Protector, *boxes: tuple[float, float, float, float]) -> None:
@@ -183,11 +254,16 @@ def _faces_at(monkeypatch: pytest.MonkeyPatch, protector: Protector, *boxes: tup
     monkeypatch.setattr(protector, "detect", lambda _: faces)
 
 
-def test_overlapping_squares_stay_within_epsilon(
-    protector: Protector, photo: bytes, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("setting", [{"clamp": 4, "budget": 1}, {"away": True, "epsilon": 4}])
+def test_overlapping_squares_stay_within_the_bound(
+    protector: Protector,
+    photo: bytes,
+    astronaut: Pixels,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: dict[str, Any],
 ) -> None:
     _faces_at(monkeypatch, protector, (178, 83, 273, 178), (190, 90, 285, 185), (170, 70, 265, 165))
-    protected = protector.protect(photo, Settings(steps=1, epsilon=4))
+    protected = protector.protect(photo, Settings(steps=1, **setting))
     assert [result.number for result in protected.faces] == [1, 2, 3]
     assert changed(astronaut, decoded(protected.data)).max() == 4
 
@@ -209,7 +285,7 @@ def test_large_face(protector: Protector, astronaut: Pixels) -> None:
     protected = protector.protect(encoded(Image.fromarray(large), "PNG"), Settings(steps=1))
     x0, _, x1, _ = protected.faces[0].face.box
     assert x1 - x0 > 500
-    assert 0 < changed(large, decoded(protected.data)).max() <= protected.plan.epsilon
+    assert 0 < changed(large, decoded(protected.data)).max() <= protected.plan.bound
 
 
 def test_faces_are_numbered_from_left_to_right(protector: Protector, astronaut: Pixels) -> None:
@@ -229,41 +305,30 @@ def test_no_face(protector: Protector) -> None:
         protector.protect(encoded(Image.new("RGB", (100, 100), "blue"), "PNG"))
 
 
-@pytest.mark.parametrize(
-    "setting", [{"label": "Ada", "away": True}, {"label": "Ada", "decoy": 1}, {"decoy": "any", "away": True}]
-)
-def test_targets_exclude_each_other(setting: dict[str, Any]) -> None:
-    with pytest.raises(SettingError, match="choose one"):
-        Settings(**setting)
-
-
 @pytest.mark.parametrize(("label", "hint"), [("Grac", 'did you mean "Grace"'), ("Zoltan", "inspect --json")])
 def test_unknown_label(tmp_path: Path, label: str, hint: str) -> None:
     with pytest.raises(SettingError, match=f'no label "{label}" among 2; .*{hint}'):
         Protector(artifacts_folder(tmp_path)).check(Settings(label=label))
 
 
-def test_folder_without_decoys_cloaks_and_names_what_it_lacks(tmp_path: Path) -> None:
-    attack = {name: value for name, value in ATTACK.items() if name != "decoys"}
-    protector = Protector(artifacts_folder(tmp_path, attack=attack))
-    assert protector.plan(Settings()).steps == 2
-    with pytest.raises(ArtifactsError, match=r"attack-feature\.onnx: the metadata lacks face_encryption\.decoys"):
-        protector.check(Settings(decoy="any"))
+@pytest.mark.parametrize("key", ["defaults", "surrogates"])
+def test_missing_key_of_the_attack_is_named(tmp_path: Path, key: str) -> None:
+    cloak = {name: value for name, value in CLOAK.items() if name != key}
+    with pytest.raises(ArtifactsError, match=rf"attack-feature\.onnx: the metadata lacks face_encryption\.{key}"):
+        Protector(artifacts_folder(tmp_path, cloak=cloak)).check(Settings())
 
 
-def test_artifacts_without_decoys_say_so(tmp_path: Path) -> None:
-    protector = Protector(artifacts_folder(tmp_path, attack=ATTACK | {"decoys": "[]"}))
-    with pytest.raises(SettingError, match="these artifacts have no decoys"):
-        protector.check(Settings(decoy="any"))
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", LABEL_DEFAULTS, CLOAK["defaults"].replace("budget", "epsilon")])
+def test_unreadable_defaults(tmp_path: Path, text: str) -> None:
+    protector = Protector(artifacts_folder(tmp_path, cloak=CLOAK | {"defaults": text}))
+    with pytest.raises(ArtifactsError, match=r"attack-feature\.onnx: .*face_encryption\.defaults cannot be read"):
+        protector.plan(Settings())
+    assert isinstance(protector.plan(Settings(away=True)), LabelPlan)
 
 
-@pytest.mark.parametrize("text", ["[0.6, 0.8]", "[[0.6, 0.8], [1]]", "{}", "none"])
-def test_unreadable_decoys(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ArtifactsError, match=r"the metadata face_encryption\.decoys cannot be read"):
-        Protector(artifacts_folder(tmp_path, attack=ATTACK | {"decoys": text})).check(Settings(decoy="any"))
-
-
-def test_missing_key_of_the_attack_is_named(tmp_path: Path) -> None:
-    attack = {name: value for name, value in ATTACK.items() if name != "defaults"}
-    with pytest.raises(ArtifactsError, match=r"attack-feature\.onnx: the metadata lacks face_encryption\.defaults"):
-        Protector(artifacts_folder(tmp_path, attack=attack)).check(Settings())
+def test_cloak_of_several_recognizers_needs_their_reference(tmp_path: Path) -> None:
+    protector = Protector(artifacts_folder(tmp_path, cloak=CLOAK | {"surrogates": '["ours", "theirs"]'}))
+    with pytest.raises(ArtifactsError, match=r"cloak-reference\.onnx: no such file"):
+        protector.check(Settings())
+    with pytest.raises(ArtifactsError, match=r"detector\.onnx: no such file"):  # an attack on a label needs no more
+        protector.check(Settings(away=True))

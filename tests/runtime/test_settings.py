@@ -1,83 +1,108 @@
+import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from face_encryption.runtime.errors import SettingError
-from face_encryption.runtime.settings import Defaults, Settings
+from face_encryption.runtime.settings import CloakPlan, LabelPlan, Settings, plan_cloak, plan_label
 
-DEFAULTS = Defaults(
-    epsilon=8,
-    strength={"low": 4, "medium": 8, "high": 12},
-    effort={"fast": (2, 4.0), "normal": (4, 2.0)},
-    momentum=1,
-    diversity=0.5,
-    perceptual=1,
-)
+from .graphs import CLOAK_DEFAULTS, LABEL_DEFAULTS
 
 
 @pytest.mark.parametrize(
-    ("setting", "word"),
+    ("setting", "message"),
     [
-        ({"epsilon": 0}, "epsilon is 0"),
-        ({"epsilon": 0.5}, "epsilon is 0.5"),
-        ({"epsilon": -1}, "epsilon is -1"),
-        ({"epsilon": 256}, "epsilon is 256"),
-        ({"epsilon": math.nan}, "epsilon is nan"),
-        ({"epsilon": math.inf}, "epsilon is inf"),
-        ({"step_size": 0}, "step size is 0"),
-        ({"step_size": -2}, "step size is -2"),
-        ({"step_size": math.nan}, "step size is nan"),
-        ({"step_size": math.inf}, "step size is inf"),
-        ({"steps": 0}, "steps is 0"),
+        *(
+            ({"budget": value}, f"budget is {value:g}; it is above 0 and at most 1")
+            for value in (0, -0.01, 1.01, math.nan, math.inf)
+        ),
+        *(
+            (setting | {name: value}, f"{name} is {value:g}; it is in pixel levels, from 1 to 255")
+            for name, setting in (("clamp", {}), ("epsilon", {"away": True}), ("epsilon", {"label": "Ada"}))
+            for value in (0, 0.5, -1, 256, math.nan, math.inf)
+        ),
+        *(
+            ({"away": True, "step_size": value}, f"step size is {value:g}; it is in pixel levels and above 0")
+            for value in (0, -2, math.nan, math.inf)
+        ),
+        ({"steps": 0}, "steps is 0; it is from 1 to 1000"),
         ({"steps": 1001}, "steps is 1001"),
-        ({"momentum": -1}, "momentum is -1"),
-        ({"diversity": math.nan}, "diversity is nan"),
-        ({"perceptual": 1.5}, "perceptual is 1.5"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**31}, "seed is 2147483648"),
-        ({"decoy": 0}, "decoys are numbered from 1"),
         ({"faces": (1, 0)}, "numbered from 1"),
     ],
 )
-def test_numbers_out_of_range(setting: dict[str, Any], word: str) -> None:
-    with pytest.raises(SettingError, match=word):
+def test_numbers_out_of_range(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         Settings(**setting)
 
 
 @pytest.mark.parametrize(
-    ("setting", "budget"),
+    ("setting", "message"),
     [
-        ({}, (8, 2)),
-        ({"strength": "low"}, (4, 1)),
-        ({"strength": "high"}, (12, 3)),
-        ({"epsilon": 255}, (255, 63.75)),
-        ({"epsilon": 1.5}, (1.5, 0.375)),
-        ({"epsilon": 4, "step_size": 4}, (4, 4)),
-        ({"step_size": 1}, (8, 1)),
+        ({"epsilon": 8}, "epsilon and step size are for labels; a cloak has a budget and a clamp"),
+        ({"step_size": 2}, "epsilon and step size are for labels"),
+        ({"epsilon": 8, "budget": 0.04}, "epsilon and step size are for labels"),
+        ({"label": "Ada", "budget": 0.04}, "budget is for faces that move away from themselves, not for labels"),
+        ({"away": True, "budget": 0.04}, "budget is for faces"),
+        ({"label": "Ada", "clamp": 16}, "clamp is for faces"),
+        ({"away": True, "clamp": 16, "epsilon": 8}, "clamp is for faces"),
+        ({"away": True, "gallery": np.zeros((1, 512), np.float32)}, "gallery is for faces"),
+        ({"label": "Ada", "away": True}, "choose one"),
     ],
 )
-def test_budget(setting: dict[str, Any], budget: tuple[float, float]) -> None:
-    plan = DEFAULTS.plan(Settings(**setting))
-    assert (plan.epsilon, plan.step_size) == budget
+def test_settings_of_the_other_attack(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Settings(**setting)
 
 
 @pytest.mark.parametrize(
     ("setting", "plan"),
     [
-        ({}, (4, 2.0, 1, 0.5)),
-        ({"effort": "fast"}, (2, 4.0, 1, 0.5)),
-        ({"effort": "fast", "epsilon": 4}, (2, 2.0, 1, 0.5)),
-        ({"steps": 9, "momentum": 0, "diversity": 2}, (9, 2.0, 0, 2)),
+        ({}, CloakPlan(0.05, 20, 4)),
+        ({"strength": "low"}, CloakPlan(0.02, 10, 4)),
+        ({"strength": "high", "effort": "fast"}, CloakPlan(0.1, 40, 2)),
+        ({"budget": 0.3}, CloakPlan(0.3, 20, 4)),
+        ({"strength": "low", "clamp": 7.5}, CloakPlan(0.02, 7.5, 4)),
+        ({"budget": 1, "clamp": 255, "steps": 1000}, CloakPlan(1, 255, 1000)),
+        ({"budget": 1e-6, "clamp": 1, "steps": 1}, CloakPlan(1e-6, 1, 1)),
     ],
 )
-def test_effort(setting: dict[str, Any], plan: tuple[float, ...]) -> None:
-    found = DEFAULTS.plan(Settings(**setting))
-    assert (found.steps, found.step_size, found.momentum, found.diversity) == plan
+def test_plan_of_a_cloak(setting: dict[str, Any], plan: CloakPlan) -> None:
+    found = plan_cloak(CLOAK_DEFAULTS, Settings(**setting))
+    assert found == plan
+    assert found.bound == plan.clamp
 
 
-def test_unknown_names() -> None:
-    with pytest.raises(SettingError, match="no strength huge; there are low, medium, high"):
-        DEFAULTS.plan(Settings(strength="huge"))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("setting", "plan"),
+    [
+        ({}, LabelPlan(8, 2, 4, 1, 0.5)),
+        ({"strength": "low"}, LabelPlan(4, 1, 4, 1, 0.5)),
+        ({"strength": "high"}, LabelPlan(12, 3, 4, 1, 0.5)),
+        ({"epsilon": 255}, LabelPlan(255, 63.75, 4, 1, 0.5)),
+        ({"epsilon": 1.5}, LabelPlan(1.5, 0.375, 4, 1, 0.5)),
+        ({"epsilon": 4, "step_size": 4}, LabelPlan(4, 4, 4, 1, 0.5)),
+        ({"step_size": 1, "steps": 9}, LabelPlan(8, 1, 9, 1, 0.5)),
+        ({"effort": "fast"}, LabelPlan(8, 4, 2, 1, 0.5)),
+        ({"effort": "fast", "epsilon": 4}, LabelPlan(4, 2, 2, 1, 0.5)),
+    ],
+)
+def test_plan_of_an_attack_on_a_label(setting: dict[str, Any], plan: LabelPlan) -> None:
+    found = plan_label(LABEL_DEFAULTS, Settings(away=True, **setting))
+    assert found == plan
+    assert found.bound == plan.epsilon
+
+
+@pytest.mark.parametrize(
+    ("plan", "text", "away"), [(plan_cloak, CLOAK_DEFAULTS, False), (plan_label, LABEL_DEFAULTS, True)]
+)
+def test_unknown_names(plan: Any, text: str, away: bool) -> None:
+    without_high = json.loads(text)
+    del without_high["strength"]["high"]
+    with pytest.raises(SettingError, match="no strength high; there are low, medium"):
+        plan(json.dumps(without_high), Settings(strength="high", away=away))
     with pytest.raises(SettingError, match="no effort thorough; there are fast, normal"):
-        DEFAULTS.plan(Settings(effort="thorough"))
+        plan(text, Settings(effort="thorough", away=away))

@@ -1,9 +1,13 @@
+from collections.abc import Iterator
 from pathlib import Path
 
+import lpips_weights
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from safetensors.torch import save_file
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +34,18 @@ def data(tmp_path_factory: pytest.TempPathFactory, astronaut: NDArray[np.uint8])
     twins.save(root / "ada" / "1-twins.png")
     (root / "bob" / "0-broken.jpg").write_bytes(b"no photo")
     return root
+
+
+@pytest.fixture
+def alexnet(tmp_path: Path) -> Iterator[Path]:
+    """A file of AlexNet's convolutions with random weights."""
+    threads = torch.get_num_threads()
+    torch.manual_seed(0)
+    weights = {}
+    for name, (height, width, channels, filters) in lpips_weights.CONVOLUTIONS.items():
+        scale = (2 / (height * width * channels)) ** 0.5
+        weights[f"{name}.weight"] = scale * torch.randn(filters, channels, height, width)
+        weights[f"{name}.bias"] = torch.zeros(filters)
+    save_file(weights, tmp_path / "alexnet.safetensors")
+    yield tmp_path / "alexnet.safetensors"
+    torch.set_num_threads(threads)  # LPIPS wants one
