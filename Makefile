@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint artifacts clean
+.PHONY: demo test lint lock artifacts clean
 
 demo: artifacts
 	$(BIN)/python demo.py
@@ -27,13 +27,31 @@ lint: .venv/test.stamp
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet -e '.[demo]'
+# Everything in the versions that were tested. TORCH_INDEX=URL takes torch from there instead, as from PyTorch's index of
+# CPU builds, which leaves out 5 GB of GPU libraries; its files are others, so the hashes do not hold for torch then.
+FROM_INDEX := ^(torch|torchvision|triton)==|^(cuda|nvidia)-
+INSTALL := $(BIN)/pip install --quiet --no-deps
+
+.venv/%.stamp: requirements-%.txt pyproject.toml | .venv/bin/python
+ifdef TORCH_INDEX
+	awk '/^[^ #]/ {skip = /$(FROM_INDEX)/} !skip' $< > .venv/$<
+	$(INSTALL) --index-url $(TORCH_INDEX) $$(grep -oE '^torch(vision)?==[^ ;]+' $<)
+	$(INSTALL) --no-compile --require-hashes --requirement .venv/$<
+else
+	$(INSTALL) --no-compile --require-hashes --requirement $<
+endif
+	$(INSTALL) --no-build-isolation --editable .
 	touch $@
 
-.venv/test.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet -e '.[test]'
-	touch $@ .venv/demo.stamp
+# After a change of pyproject.toml: adds what is new and keeps the other versions; UPGRADE=--upgrade renews them all.
+LOCK = build/lock/bin/uv pip compile --quiet --no-cache --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --custom-compile-command 'make lock' $(UPGRADE) pyproject.toml
+
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet uv
+	$(LOCK) --extra test --output-file requirements-test.txt
+	$(LOCK) --extra demo --constraint requirements-test.txt --output-file requirements-demo.txt
 
 clean:
 	rm -rf .venv artifacts demo

@@ -61,4 +61,5 @@ rm -rf "$repository/build/lib" "$repository"/build/bdist.*
     --python-version 3.11 --implementation cp --only-binary :all: \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 --platform manylinux_2_17_aarch64 \
     wheels/face_encryption-*.whl hypothesis onnx pytest scikit-image
-env/bin/python -c 'import platform, onnxruntime; print(platform.machine(), "onnxruntime", onnxruntime.__version__)'
+env/bin/python -c 'import platform; from face_encryption.runtime.onnx_runtime import ort
+print(platform.machine(), "onnxruntime", ort.__version__)'

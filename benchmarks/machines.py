@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from face_encryption.runtime import Protector, Settings, read_photo
 from face_encryption.runtime.faces import cut_square, paste_square
+from face_encryption.runtime.onnx_runtime import ort
 
 
 def protect(photo: Path, made: Path, artifacts: Path, steps: list[int]) -> None:

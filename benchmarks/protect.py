@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from PIL import Image
 
 from face_encryption.runtime import FaceEncryptionError, photo, protector
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.runtime.settings import Settings
 
 SIZE = (4000, 3000)
@@ -35,7 +35,7 @@ GRAIN = 4  # standard deviation in pixel levels
 CHILD = """
 import atexit, sys, time
 start = time.perf_counter()
-import numpy, onnxruntime, PIL.Image
+import numpy, PIL.Image, face_encryption.runtime.onnx_runtime
 imports = time.perf_counter() - start
 from face_encryption.runtime.cli import main
 peak = lambda: next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -147,7 +147,7 @@ def main() -> None:
     x0, _, x1, _ = subject.protect(data, settings).faces[0].face.box
     timed = stages(lambda: subject.protect(data, settings), options.repeats)
     imports, peak = fresh_process(data, options)
-    rows = {"import numpy, onnxruntime, Pillow": imports, "load detector, recogniser, attack": load} | timed
+    rows = {"imports: numpy, onnxruntime, Pillow": imports, "load detector, recogniser, attack": load} | timed
     width, height = SIZE
     print(
         f"{width} x {height} JPEG of {len(data) / 1e6:.1f} MB, one face of {x1 - x0:.0f} px, {options.steps} steps,"

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,9 +27,9 @@ from torch import Tensor, nn
 
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.graphs import Surrogate
-from face_encryption.export.pipeline import MODELS
 from face_encryption.runtime.artifacts import Artifacts, AttackKind
 from face_encryption.runtime.faces import cut_square, detect
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import load_checkpoint
 
 EPSILON, STEP_SIZE = 8, 2
@@ -145,23 +144,6 @@ def libraries(face: NDArray[np.uint8], steps: list[int]) -> Iterator[tuple[str, 
             yield f"{name}-{count}", make(library, count)
 
 
-def detectors(folder: Path, image: NDArray[np.uint8]) -> Iterator[tuple[str, Run]]:
-    """Yield the exported detector and MediaPipe's on one photo."""
-    detector = Artifacts(folder, 1).detector
-    yield "detector", lambda: detect(detector, image)
-    try:
-        mediapipe = import_module("mediapipe")
-    except ImportError as error:
-        print(f"MediaPipe is left out: {error}")
-        return
-    tasks = mediapipe.tasks
-    model = (MODELS / "blazeface_short_range.tflite").read_bytes()
-    options = tasks.vision.FaceDetectorOptions(base_options=tasks.BaseOptions(model_asset_buffer=model))
-    theirs = tasks.vision.FaceDetector.create_from_options(options)
-    photo = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-    yield "MediaPipe's", lambda: theirs.detect(photo)
-
-
 def loading(folder: Path) -> Iterator[tuple[str, Run]]:
     """Yield what it takes to load graphs."""
     yield "load detector", lambda: Artifacts(folder, 1).detector.load()
@@ -178,14 +160,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    artifacts, steps = Artifacts(options.artifacts), options.steps or [1, 4, 10]
+    artifacts, one, steps = Artifacts(options.artifacts), Artifacts(options.artifacts, 1), options.steps or [1, 4, 10]
 
     photo = np.asarray(data.astronaut())
     cut, _ = cut_square(photo, detect(artifacts.detector, photo)[0].box, 0.1)
     face = np.asarray(Image.fromarray(cut).resize((options.side, options.side), Image.Resampling.BILINEAR))
     tables = [(threads, dict(graphs(options.artifacts, face, steps, threads))) for threads in (1, 2)]
     tables[0][1].update(libraries(face, steps))
-    tables[0][1].update(detectors(options.artifacts, photo))
+    tables[0][1]["detector"] = lambda: detect(one.detector, photo)
     tables[0][1].update(loading(options.artifacts))
     lines = []
     for threads, runs in tables:

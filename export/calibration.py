@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
 
@@ -17,6 +16,7 @@ from face_encryption.export.graphs import LABEL, OBJECTIVES, FaceRecognizer, Obj
 from face_encryption.export.integer import RangesError, depending, ranged
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.data import DataError
 from face_encryption.training.faces import find_face, read_photo
 

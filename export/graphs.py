@@ -12,6 +12,7 @@ from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
 from face_encryption.export.attack import GRID, Attack, Gradient
+from face_encryption.export.cast import concrete_casts
 from face_encryption.export.cloak import GRID as CLOAK_GRID
 from face_encryption.export.cloak import Cloak, CloakReference, Source
 from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, fold_batch_norm, trace_gradient
@@ -265,6 +266,7 @@ def to_onnx(
         value.shape = ir.Shape(size if isinstance(size, int) else names[str(size)] for size in value.shape)
     if "grid" in inputs:
         _compute_grid(graph)
+    concrete_casts(exported.model)
     return _tidy(exported.model)
 
 

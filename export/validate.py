@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from face_encryption.export.attack import Attack
 from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source
 from face_encryption.export.graphs import LABEL, FaceRecognizer, Surrogate
 from face_encryption.export.integer import Arithmetic
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import Description
 
 Array = npt.NDArray[Any]

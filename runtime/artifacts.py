@@ -10,9 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
-import onnxruntime as ort
-
 from .errors import ArtifactsError
+from .onnx_runtime import ort
 
 FORMAT_VERSION = "6"
 _PREFIX = "face_encryption."

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .artifacts import Artifacts, Graph, names, threshold_at
 from .errors import NoFaceError, SettingError
 from .faces import Face, detect, overlap, square_around
+from .onnx_runtime import warn_if_reporting
 from .photo import Photo, grey, read_photo, read_squares
 from .results import FaceResult, ProtectedPhoto, Recognition
 from .settings import Plan, Settings, plan_cloak, plan_label
@@ -85,7 +86,11 @@ class Protector:
 
         Raises:
             ArtifactsError: there is no such folder.
+
+        Warns:
+            UserWarning: the program imported onnxruntime before, without its opt-out from reporting; said once.
         """
+        warn_if_reporting()
         self.artifacts = Artifacts(artifacts, threads)
 
     @cached_property

@@ -1,6 +1,10 @@
 """What all tests share: the exported artifacts, the real data where it is at hand, and a photo that everybody has."""
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +38,20 @@ def _exported(folder: Path, arithmetic: Literal["fp32"] | None = None) -> Path:
 
 
 @pytest.fixture(scope="session")
+def printed_on_loading() -> Callable[[Path], str]:
+    """What loading a folder's graphs prints, with the options of a client that sets none."""
+
+    def printed(folder: Path) -> str:
+        code = "import sys\nfrom face_encryption.runtime.onnx_runtime import ort\n"
+        code += "for file in sys.argv[1:]: ort.InferenceSession(file, providers=['CPUExecutionProvider'])"
+        files = [str(path) for path in folder.glob("*.onnx")]
+        done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    return printed
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The project's data folder, which is no part of the repository."""
     folder = ROOT.parent / "shared"
@@ -48,3 +66,12 @@ def astronaut() -> NDArray[np.uint8]:
     from skimage import data
 
     return np.asarray(data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The program that shows what a process asks of the kernel, and can refuse it; Linux alone has it."""
+    found = shutil.which("strace")
+    if not found or subprocess.run([found, "-qq", "-o", os.devnull, "true"], capture_output=True).returncode:
+        pytest.skip("strace is not installed or not permitted")
+    return found

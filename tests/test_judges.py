@@ -10,11 +10,11 @@ import judges
 import mobilefacenet
 import npm
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 
 from face_encryption.export.tflite import Value
+from face_encryption.runtime.onnx_runtime import ort
 
 
 def test_weights_are_read_as_the_format_says() -> None:

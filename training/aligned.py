@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 from PIL import Image
+
+from face_encryption.runtime.onnx_runtime import ort
 
 # Where such recognizers expect eyes, nose tip and mouth centre in 112x112 pixels (ArcFace's template).
 TEMPLATE_SIZE = 112

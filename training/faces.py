@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 import torch
 from google.protobuf.message import DecodeError
 from PIL import Image, ImageOps
 from rich.progress import track
 
 from face_encryption.runtime.faces import Face, cut_square, detect, main_face, prominence
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.aligned import AlignedRecognizer
 from face_encryption.training.data import DataError, Photo
 from face_encryption.training.onnx_network import CPU

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime as ort
 import torch
 import torch.nn.functional as F  # noqa: N812
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
 
 Attributes = dict[str, Any]

@@ -1,13 +1,13 @@
 """A cloak of several recognizers: theirs read from ONNX, its graph against PyTorch, and the runtime that uses it."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import picture
 from face_encryption.export.views import DRAWS, draw_view, shrink
 from face_encryption.runtime import Protector, SettingError, Settings
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
 from face_encryption.training.onnx_network import OnnxNetwork
 
@@ -196,10 +197,14 @@ def test_the_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -> None:
 
 
 def test_protect_uses_the_cloak_that_was_exported(
-    others: dict[str, AlignedRecognizer], astronaut: NDArray[np.uint8], tmp_path: Path
+    others: dict[str, AlignedRecognizer],
+    astronaut: NDArray[np.uint8],
+    tmp_path: Path,
+    printed_on_loading: Callable[[Path], str],
 ) -> None:
     checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", others=others, report=lambda _: None)
     assert {check.graph for check in checks} > {"attack-feature.onnx", "cloak-reference.onnx"}
+    assert printed_on_loading(tmp_path / "artifacts") == ""
     protector = Protector(tmp_path / "artifacts")
     assert protector.artifacts.several
     assert protector.artifacts.attack("feature").text("surrogates") == '["ours", "one", "two"]'

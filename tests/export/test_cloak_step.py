@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from face_encryption.export.cloak import GRID, Cloak, Source
 from face_encryption.export.graphs import FaceRecognizer, Surrogate
 from face_encryption.export.others import source
 from face_encryption.runtime.faces import cut_square, detect
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,6 +14,7 @@ from face_encryption.export.gradient import fold_batch_norm
 from face_encryption.export.graphs import LABEL, Surrogate, gradient_graph, label_step_graph
 from face_encryption.export.loop import looped
 from face_encryption.export.validate import picture
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import Description, Recognizer
 
 

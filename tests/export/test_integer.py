@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 from click.testing import CliRunner
@@ -23,6 +22,7 @@ from face_encryption.export.pipeline import RANGES
 from face_encryption.export.validate import picture
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.cli import main
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.faces import open_detector
 from face_encryption.training.model import Description, Recognizer, save_checkpoint
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.graphs import EXAMPLE_SIDE, to_onnx
 from face_encryption.export.noise import random_start
+from face_encryption.runtime.onnx_runtime import ort
 
 
 class Noise(nn.Module):

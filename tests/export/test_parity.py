@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from hypothesis import given, settings
@@ -34,6 +33,7 @@ from face_encryption.export.noise import random_start
 from face_encryption.export.validate import Check, ParityError, Validator, picture
 from face_encryption.export.views import DRAWS, draw_view
 from face_encryption.runtime.faces import cut_square, detect
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -27,6 +28,12 @@ def test_one_copy_of_the_weights(artifacts: Path) -> None:
     weights = sum(parameter.numel() * 4 for parameter in model.parameters())
     assert sum(file.stat().st_size for file in artifacts.iterdir()) <= 1.15 * weights
     assert {file.name for file in artifacts.iterdir()} == {"detector.onnx", "recognizer.onnx", "weights.bin", *ATTACKS}
+
+
+def test_loading_prints_nothing(
+    artifacts: Path, float_artifacts: Path, printed_on_loading: Callable[[Path], str]
+) -> None:
+    assert [printed_on_loading(folder) for folder in (artifacts, float_artifacts)] == ["", ""]
 
 
 @pytest.mark.parametrize("name", ["detector.onnx", "recognizer.onnx", *ATTACKS])

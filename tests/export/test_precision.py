@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -15,6 +14,7 @@ from face_encryption.export.graphs import fold
 from face_encryption.export.precision import MANY, Narrow, digest, narrow_graph, narrow_weights, rounded
 from face_encryption.export.validate import picture
 from face_encryption.export.weights import WeightsFile, with_bodies
+from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.model import load_checkpoint
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 from torch import Tensor, fx, nn
@@ -14,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from face_encryption.export import rewrite
 from face_encryption.export.gradient import trace_gradient
 from face_encryption.export.graphs import to_onnx
+from face_encryption.runtime.onnx_runtime import ort
 
 MAX_POOL_GRADIENT = torch.ops.face_encryption.max_pool_gradient.default
 STRIDED_GRADIENT = torch.ops.face_encryption.strided_gradient.default
