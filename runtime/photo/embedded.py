@@ -18,6 +18,7 @@ _JXL = b"\xff\x0a"  # a start of two bytes says nothing in the midst of data
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]{40,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f\s]{40,}")
 _JPEG = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")
+_NO_PADDING = re.compile(rb"[^\0\xff\r\n\t ]")
 _GAIN_MAP = (b"hdrgm:Version", b"GainMap", b"hdrgainmap", b"urn:iso:std:iso:ts:21496")
 
 
@@ -39,19 +40,20 @@ def holds_whole_picture(data: bytes) -> bool:
     return False
 
 
-def trailing(tail: bytes, hints: bytes) -> list[str]:
+def trailing(data: bytes, end: int, hints: bytes) -> list[str]:
     """Return what lies behind a picture in its file, in the user's words.
 
     Args:
-        tail: the bytes behind the picture's end.
+        data: the bytes of the file.
+        end: where the picture ends.
         hints: metadata of the picture, which may say that a gain map follows.
     """
-    if not tail.strip(b"\0\xff\r\n\t "):
+    if not _NO_PADDING.search(data, end):
         return []
     found = []
-    video = tail.find(b"ftyp")
-    if _JPEG.search(tail, 0, video if video >= 0 else len(tail)):
-        gain_map = any(mark in tail or mark in hints for mark in _GAIN_MAP)
+    video = data.find(b"ftyp", end)
+    if _JPEG.search(data, end, video if video >= 0 else len(data)):
+        gain_map = any(data.find(mark, end) >= 0 or mark in hints for mark in _GAIN_MAP)
         found.append("HDR gain map" if gain_map else "second picture")
     if video >= 0:
         found.append("video")

@@ -17,6 +17,8 @@ _ALONE = {0x00, 0x01, *range(0xD0, 0xD9)}  # markers without a length
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 # More than a coder writes; each takes a pass over the picture.
 _MAX_SCANS = 100
+# More than any camera or program writes.
+_MAX_SEGMENTS, _MAX_COMMENTS, _MAX_METADATA = 10_000, 20, 2**20
 
 _EXIF, _XMP, _MORE_XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
@@ -45,19 +47,20 @@ def take_apart(data: bytes) -> Parts:
             picture.append(data[start:end])  # says what the channels are
         elif marker == 0xE2 and content.startswith(_ICC) and len(content) > 14:
             profile[content[12]] = content[14:]
-            parts.profile = b"".join(profile[number] for number in sorted(profile))
         else:
             _metadata(parts, marker, content)
+    parts.profile = b"".join(profile[number] for number in sorted(profile))
     end, parts.has_end = _end_of_scans(data, scan)
     picture += [data[scan:end]] if parts.has_end else [data[scan:end].rstrip(b"\xff"), b"\xff\xd9"]
     parts.picture = b"".join(picture)
-    parts.others += trailing(data[end:], parts.xmp + data[2:scan])
+    parts.others += trailing(data, end, data[2 : min(scan, _MAX_METADATA)])
     return parts
 
 
 def _metadata(parts: Parts, marker: int, content: bytes) -> None:
     if marker == 0xE1 and content.startswith(_EXIF):
-        parts.exif += content[6:]  # a long one goes on in the next segment
+        if len(parts.exif) < _MAX_METADATA:
+            parts.exif += content[6:]  # a long one goes on in the next segment
     elif marker == 0xE1 and content.startswith(_XMP):
         parts.xmp = content[len(_XMP) :]
     elif marker == 0xE1 and content.startswith(_MORE_XMP):
@@ -66,7 +69,8 @@ def _metadata(parts: Parts, marker: int, content: bytes) -> None:
         parts.others.append("IPTC")
         parts.others += ["thumbnail"] * any(mark in content for mark in _PHOTOSHOP_THUMBNAILS)
     elif marker == _COMMENT:
-        parts.comments.append(("comment", content.decode("latin-1")))
+        if len(parts.comments) < _MAX_COMMENTS:
+            parts.comments.append(("comment", content.decode("latin-1")))
     elif marker == 0xE0:
         parts.others += ["thumbnail"] * content.startswith(b"JFXX\0")
     elif marker == 0xEB and content.startswith(b"JP"):
@@ -78,7 +82,9 @@ def _metadata(parts: Parts, marker: int, content: bytes) -> None:
 def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Yield marker, start, start of the content and end of each segment up to the first scan, and the scan's header."""
     at = 2
-    while (found := _MARKER.search(data, at)) is not None:
+    for _ in range(_MAX_SEGMENTS):
+        if (found := _MARKER.search(data, at)) is None:
+            return
         marker, at = found.group(1)[0], found.end()
         if marker == _END:
             return

@@ -15,7 +15,9 @@ _COLOUR = {b"cHRM": 32, b"cICP": 4, b"gAMA": 4, b"sRGB": 1}
 # Known ones that say nothing of the photo's owner, or no longer hold for changed pixels.
 _DROPPED = {b"IEND", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"tIME", b"acTL", b"fcTL", b"fdAT", b"pHYs", b"tRNS", b"iDOT"}
 _MAX_PROFILE = 2**23
-_MAX_TEXT = 2**20
+_MAX_TEXT = 2**20  # of all texts together
+_MAX_CHUNKS = 10**6
+_NO_TEXT, _NO_PROFILE = "comments, which are damaged or too large", "colour profile, which is damaged"
 _XMP = "XML:com.adobe.xmp"
 _RAW_EXIF = ("Raw profile type exif", "Raw profile type APP1")  # as ImageMagick writes it
 
@@ -51,14 +53,16 @@ def take_apart(data: bytes) -> Parts:
             break
     picture.append(_END)
     parts.picture = b"".join(picture)
-    parts.others += trailing(data[end:], parts.xmp)
+    parts.others += trailing(data, end, parts.xmp)
     return parts
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, int]]:
     """Yield name, start, start of the content and end, behind the checksum, of each chunk."""
     at = len(SIGNATURE)
-    while at + 8 <= len(data):
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > len(data):
+            return
         length, name = struct.unpack_from(">I4s", data, at)
         if not name.isalpha():
             return
@@ -73,8 +77,9 @@ def _metadata(parts: Parts, name: bytes, content: bytes, pixels: bool) -> None:
         parts.exif_turns = not pixels
     elif name == b"iCCP":
         _, _, compressed = content.partition(b"\0")
-        parts.profile = _expanded(compressed[1:], _MAX_PROFILE)
-        parts.others += ["colour profile, which is damaged"] * (not parts.profile)
+        if not parts.profile and _NO_PROFILE not in parts.others:
+            parts.profile = _expanded(compressed[1:], _MAX_PROFILE)
+            parts.others += [_NO_PROFILE] * (not parts.profile)
     elif name in _COLOUR:
         if len(content) == _COLOUR[name] and not pixels and all(name != known for known, _ in parts.colour):
             parts.colour.append((name, content))
@@ -89,11 +94,12 @@ def _metadata(parts: Parts, name: bytes, content: bytes, pixels: bool) -> None:
 def _text(parts: Parts, kind: bytes, content: bytes, pixels: bool) -> None:
     key, _, rest = content.partition(b"\0")
     name, text = key.decode("latin-1"), rest
+    room = 0 if _NO_TEXT in parts.others else _MAX_TEXT - sum(len(known) for _, known in parts.comments)
     if kind == b"zTXt":
-        text = _expanded(rest[1:], _MAX_TEXT)
+        text = _expanded(rest[1:], room)
     elif kind == b"iTXt":
         compressed, (_, _, text) = rest[:1] == b"\1", [*rest[2:].split(b"\0", 2), b"", b"", b""][:3]
-        text = _expanded(text, _MAX_TEXT) if compressed else text
+        text = _expanded(text, room) if compressed else text
     if name == _XMP:
         parts.xmp = text
     elif name in _RAW_EXIF:
@@ -101,14 +107,16 @@ def _text(parts: Parts, kind: bytes, content: bytes, pixels: bool) -> None:
             parts.exif, parts.exif_turns = _raw_profile(text), not pixels
     elif name.startswith("Raw profile type"):
         parts.others.append("IPTC" if name.endswith("iptc") else "other data")
-    elif not text and rest[1:]:
-        parts.others.append("comments, which are damaged or too large")
+    elif (not text and rest[1:]) or len(text) > room:
+        parts.others.append(_NO_TEXT)
     else:
         parts.comments.append((name, text.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")))
 
 
 def _expanded(compressed: bytes, limit: int) -> bytes:
     """Return what was compressed; nothing where that is damaged or longer than the limit."""
+    if limit <= 0:
+        return b""
     try:
         stream = zlib.decompressobj()
         expanded = stream.decompress(compressed, limit)

@@ -43,7 +43,7 @@ def take_apart(data: bytes) -> Parts:
             parts.others.append("other data")
     form = b"WEBP" + b"".join(picture)
     parts.picture = b"RIFF" + struct.pack("<I", len(form)) + form
-    parts.others += trailing(data[end:], parts.xmp)
+    parts.others += trailing(data, end, parts.xmp)
     return parts
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
-from .photos import STORED, UPRIGHT, chunk, encoded
+from .photos import STORED, UPRIGHT, chunk, encoded, reopened
 
 # What a camera or a program would show before the photo is opened: a picture of the face before protection.
 PREVIEW = encoded(Image.fromarray(UPRIGHT), "JPEG")
@@ -126,3 +126,8 @@ def with_metadata(kind: str, orientation: int = 1) -> bytes:
         return encoded(image, kind, pnginfo=chunks, **options)
     comment = {"comment": b"SECRET"} if kind == "JPEG" else {}
     return encoded(image, kind, xmp=packet("<xmp:Label>XMPDATA</xmp:Label>", xmp=NAMES["xmp"]), **options, **comment)
+
+
+def xmp_of(data: bytes) -> str:
+    """The XMP of a photo file."""
+    return bytes(reopened(data).info.get("xmp", b"")).decode()

@@ -76,6 +76,7 @@ def test_a_flaw_in_the_metadata_of_a_jpeg_costs_the_metadata(flaw: str, metadata
     read_photo(found.encode())
 
 
+ICC_PIECE = b"ICC_PROFILE\0\1\1"
 BOMB = zlib.compress(bytes(3 * 2**20))
 FLAWED_CHUNKS = {
     "text that expands": (b"zTXt", b"Workflow\0\0" + BOMB),
@@ -149,6 +150,24 @@ def test_a_jpeg_of_more_scans_than_any_coder_writes_is_refused() -> None:
     last = whole[whole.rindex(b"\xff\xda") : -2]
     with pytest.raises(PhotoError, match="scans"):
         read_photo(whole[:-2] + last * 100 + whole[-2:])
+
+
+def test_metadata_without_end_take_neither_memory_nor_time() -> None:
+    bomb = (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**20 - 1)))
+    profile = (b"iCCP", b"P\0\0" + BOMB)
+    found = read_photo(with_chunks(encoded(PHOTO, "PNG"), *[bomb] * 2000, *[profile] * 500), "keep")
+    assert np.array_equal(found.pixels, UPRIGHT)
+    assert len(found.encode()) < 2**21
+    jpeg = encoded(PHOTO, "JPEG")
+    for segment in (
+        (0xFE, b"words " * 10_000),
+        (0xE1, b"Exif\0\0" + bytes(60_000)),
+        (0xE2, b"ICC_PROFILE\0\1\1" + ICC),
+    ):
+        found = read_photo(with_segments(jpeg, *[segment] * 2000), "keep")
+        assert len(found.encode()) < 200_000
+    with pytest.raises(PhotoError, match="damaged"):
+        read_photo(with_segments(jpeg, *[(0xFE, b"")] * 20_000))
 
 
 def mutants(files: list[bytes], count: int, seed: int) -> Iterator[bytes]:

@@ -1,4 +1,7 @@
 import struct
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from face_encryption.runtime.errors import PhotoError
 from face_encryption.runtime.faces import cut_square, paste_square, square_around
 from face_encryption.runtime.photo import grey, image, read, read_photo, read_squares, webp
 
-from .photos import ICC, STORED, UPRIGHT, encoded, reopened
+from .photos import ICC, STORED, UPRIGHT, encoded, png, reopened
 
 LOSSLESS = [pytest.param("PNG", {}, id="png"), pytest.param("WEBP", {"lossless": True, "exact": True}, id="webp")]
 
@@ -259,6 +262,48 @@ def test_photo_beyond_pillows_own_limit_is_read(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(read.MAX_MEGAPIXELS, "PNG", 0.0001)
     with pytest.raises(PhotoError, match="megapixels"):
         read_photo(encoded(Image.fromarray(UPRIGHT), "PNG"))
+
+
+def _header(kind: str) -> bytes:
+    """The header of a photo of 240 megapixels, and little more."""
+    small = Image.new("RGB", (30, 40))
+    sizes = struct.pack(">HH", 40, 30), struct.pack(">HH", 15_000, 16_000)
+    if kind == "PNG":
+        return png(16_000, 15_000, 8, 2)
+    if "JPEG" in kind:
+        return encoded(small, "JPEG", progressive=kind != "JPEG").replace(*sizes)
+    if kind == "WebP":
+        whole = encoded(small, "WEBP")
+        return whole.replace(struct.pack("<HH", 30, 40), struct.pack("<HH", 16_000, 15_000))
+    whole = encoded(small, "WEBP", lossless=True)
+    (bits,) = struct.unpack_from("<I", whole, 21)
+    return whole[:21] + struct.pack("<I", bits & ~(2**28 - 1) | 15_999 | 14_999 << 14) + whole[25:]
+
+
+@pytest.mark.parametrize("kind", read.MAX_MEGAPIXELS)
+def test_a_photo_of_240_megapixels_is_refused_and_the_limit_named(kind: str) -> None:
+    limit = f"16000 x 15000 pixels are more than {read.MAX_MEGAPIXELS[kind]} megapixels, the most for a {kind}"
+    with pytest.raises(PhotoError, match=limit):
+        read_photo(_header(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("WebP", {"quality": 50})]
+)
+def test_the_largest_photos_take_less_than_a_gigabyte(kind: str, options: Any, tmp_path: Path) -> None:
+    name = "progressive JPEG" if "progressive" in options else kind
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    with Image.new("RGB", (10_000, 100 * read.MAX_MEGAPIXELS[name])) as photo:
+        photo.save(tmp_path / "photo", kind, exif=turned, progressive=name != "JPEG")
+    script = (
+        "import resource, sys; from pathlib import Path; from face_encryption.runtime.photo import read_photo\n"
+        "photo = read_photo(Path(sys.argv[1]).read_bytes()); pixels = photo.pixels; del pixels; photo.encode()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / "photo"], capture_output=True, check=True)
+    # In kilobytes; what is left is for the graphs.
+    assert int(done.stdout) < 800_000
 
 
 def test_one_pixel() -> None:
