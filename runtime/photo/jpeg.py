@@ -14,7 +14,7 @@ _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 # Frames, tables and restart intervals: all that a decoder needs beside the scans.
 _NEEDED = {*range(0xC0, 0xD0), 0xDB, 0xDC, 0xDD, 0xDE, 0xDF}
 _ALONE = {0x00, 0x01, *range(0xD0, 0xD9)}  # markers without a length
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 # More than a coder writes; each takes a pass over the picture.
 _MAX_SCANS = 100
 # More than any camera or program writes.
