@@ -78,6 +78,8 @@ class Metadata:
             self.options["pnginfo"].add(name, body)
         if profile := profiles.valid(self._parts.profile):
             self.options["icc_profile"] = profile
+            rest = self._parts.profile[len(profile) :].strip(b"\0")
+            self._lost += ["data behind the colour profile"] * bool(rest)
             return
         self._lost += ["colour profile, which is damaged"] * bool(self._parts.profile)
         in_colour = self._image.mode.startswith("RGB") and not self._parts.colour

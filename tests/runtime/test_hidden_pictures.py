@@ -177,7 +177,7 @@ SAMPLES = {
     "big_ztxt.png": ["comments"],
     "bw_cwebp.webp": [],
     "exif_photoshop_thumb.jpg": ["preview"],
-    "icc_holds_jpeg.jpg": [],
+    "icc_holds_jpeg.jpg": ["data behind the colour profile"],
     "motion_google.jpg": ["video"],
     "prog.jpg": [],
     "q60.webp": [],

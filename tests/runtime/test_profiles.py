@@ -22,7 +22,9 @@ PHOTO = Image.fromarray(UPRIGHT)
 @pytest.mark.parametrize("metadata", ["strip", "keep"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_profile_is_cut_to_its_length(kind: str, metadata: Any, tmp_path: Path) -> None:
-    written = read_photo(encoded(PHOTO, kind, icc_profile=ICC + bytes(7) + PREVIEW), metadata).encode()
+    found = read_photo(encoded(PHOTO, kind, icc_profile=ICC + bytes(7) + PREVIEW), metadata)
+    assert found.notes == ("removed from the file: data behind the colour profile",)
+    written = found.encode()
     assert reopened(written).info["icc_profile"] == ICC
     assert not other_pictures(written, tmp_path)
 
