@@ -18,6 +18,7 @@ import click
 
 from .errors import ArtifactsError, FaceEncryptionError, OutputError, PhotoError
 from .files import Target, find_photos, left_out, source
+from .writing import ExistsError, is_taken, remove_leftovers
 
 NO_MEMORY = "not enough memory; make the photo smaller"
 
@@ -71,17 +72,22 @@ class Batch:
         self._targets: dict[Path, Target] = {}
         self._owners: dict[str, Path] = {}
         self._bar = False
-        photos: dict[Path, None] = {}  # a photo that is named twice is worked on once
+        photos: dict[str, Path] = {}  # a photo that is named twice, by whatever paths, is worked on once
         for text in inputs:
             try:
-                photos |= dict.fromkeys(list_photos(text))
+                for photo in list_photos(text):
+                    first = photos.setdefault(os.path.realpath(photo), photo)
+                    if first != photo:
+                        click.echo(f"{photo}: left out, the same photo as {first}", err=True)
             except PhotoError as error:
                 self._fail(Path(text), error)
         # A shell writes out a pattern's names, results of an earlier run among them.
-        results = [photo for photo in photos if source(photo) in photos]
+        results = [
+            photo for photo in photos.values() if (made_of := source(photo)) and os.path.realpath(made_of) in photos
+        ]
         for photo in results:
             click.echo(f"{photo}: left out, made of {source(photo)}", err=True)
-        self.photos = [photo for photo in photos if photo not in results]
+        self.photos = [photo for photo in photos.values() if photo not in results]
 
     def run(self, work: Work, targets: list[Target] | None = None, jobs: int = 1) -> None:
         """Work on each photo, and leave with the exit code of the first failure.
@@ -94,7 +100,8 @@ class Batch:
         self._targets = dict(zip(self.photos, targets or [], strict=False))
         self._owners = {}
         for photo, target in self._targets.items():
-            self._owners.setdefault(_absolute(target), photo)
+            self._owners.setdefault(_place(target), photo)
+        remove_leftovers({target.path.parent for target in self._targets.values()})
         with _mapping(jobs) as mapped, contextlib.closing(self._progress()) as photos:  # ends the bar if interrupted
             outcomes = mapped(lambda photo: self._attempt(work, photo), self.photos)
             for photo, outcome in zip(photos, outcomes, strict=True):
@@ -107,10 +114,10 @@ class Batch:
         target = self._targets.get(photo)
         try:
             if target is not None and self._is_taken(photo, target):
-                facts = {"output": str(target.path), "skipped": "exists already"}
-                note = f"skipped, {target.path} exists already, perhaps of another photo or with other settings"
-                return Report((), facts, (note,), skipped=True)
+                return _skipped(target)
             return work(photo, target)
+        except ExistsError as error:  # written by another process meanwhile
+            return error if target is None or target.named else _skipped(target)
         except ArtifactsError:
             raise  # the next photo would meet the same
         except FaceEncryptionError as error:
@@ -124,9 +131,9 @@ class Batch:
         Raises:
             OutputError: the user named this very file, or another photo of this batch is written there.
         """
-        if self._owners[_absolute(target)] != photo:
+        if self._owners[_place(target)] != photo:
             raise OutputError(f"{target.path} is the output of another photo as well; give them separate folders")
-        if not os.path.lexists(target.path):
+        if not is_taken(target.path):
             return False
         if target.named:
             raise OutputError(f"{target.path} exists already and is never overwritten; remove it or choose another")
@@ -188,5 +195,11 @@ def _mapping(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _absolute(target: Target) -> str:
-    return os.path.abspath(target.path)
+def _skipped(target: Target) -> Report:
+    facts = {"output": str(target.path), "skipped": "exists already"}
+    note = f"skipped, {target.path} exists already, perhaps of another photo or with other settings"
+    return Report((), facts, (note,), skipped=True)
+
+
+def _place(target: Target) -> str:
+    return os.path.join(os.path.realpath(target.path.parent), target.path.name)

@@ -1,25 +1,31 @@
-"""Which files to read, where to write the results, and writing them whole or not at all.
+"""Which files to read, and where to write the results; `writing` writes them.
 
-An output is never written over an existing file, and a folder's own outputs are not taken as photos again.
+A folder's own outputs are not taken as photos again.
 """
 
-import contextlib
-import errno
 import glob
 import os
-import secrets
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import OutputError, PhotoError
+from .writing import reason
+from .writing import write as write
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"}
 PROTECTED = "_protected"
 DETECTED = "_faces"
-# What a file system without hard links (FAT, some network shares) answers to link().
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL}
+# No photo is longer; reading one that is would take the memory that decoding needs.
+MAX_MEGABYTES = 200
+# Names that end so are not meant as folders. They are those of other pictures, documents and films.
+_OTHER_SUFFIXES = {
+    *(".avif", ".bmp", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".raw", ".svg", ".tif", ".tiff"),
+    *(".mov", ".mp4", ".pdf", ".txt", ".zip"),
+}
+# How a file of each format begins.
+_STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png", b"RIFF": ".webp"}
 
 
 def find_photos(text: str) -> list[Path]:
@@ -38,7 +44,7 @@ def find_photos(text: str) -> list[Path]:
         try:
             entries = sorted(path.iterdir())
         except OSError as error:
-            raise PhotoError(f"cannot be read ({_reason(error)}); check its permissions") from error
+            raise PhotoError(f"cannot be read ({reason(error)}); check its permissions") from error
         nothing = f"no photo in this folder; looked for {' '.join(sorted(PHOTO_SUFFIXES))}"
         nothing += f", found {others}" if (others := left_out(path)) else ""
     elif glob.has_magic(text) and not os.path.exists(path):
@@ -69,14 +75,16 @@ def read(path: Path) -> bytes:
     """Return the bytes of a file.
 
     Raises:
-        PhotoError: it is missing, unreadable, or not a regular file.
+        PhotoError: it is missing, unreadable, too long, or not a regular file.
     """
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             raise PhotoError("not a file")  # a device or a pipe may never end
+        if (size := os.path.getsize(path)) > MAX_MEGABYTES * 10**6:
+            raise PhotoError(f"{size // 10**6} MB are more than {MAX_MEGABYTES}, the most for a photo; make it smaller")
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise PhotoError(f"cannot be read ({_reason(error)}); check the path and its permissions") from error
+        raise PhotoError(f"cannot be read ({reason(error)}); check the path and its permissions") from error
 
 
 @dataclass(frozen=True)
@@ -103,61 +111,27 @@ def choose_targets(photos: list[Path], inputs: Iterable[str], out: str | None, e
         ending: `PROTECTED` or `DETECTED`.
 
     Raises:
-        OutputError: `out` is empty, or a file with the suffix of another format than the photo's.
+        OutputError: `out` is empty, "-", or a file with the suffix of another format than the photo's.
     """
     if out == "":
         raise OutputError("an empty name to write to; is a variable not set?")
-    if out is not None and len(photos) == 1 and not any(map(os.path.isdir, inputs)):
-        path, photo = Path(out), photos[0]
-        if not os.path.isdir(path) and not out.endswith(("/", os.sep)) and path.suffix.lower() in PHOTO_SUFFIXES:
-            if photo.suffix.lower() in PHOTO_SUFFIXES and _family(path) != _family(photo):
-                raise OutputError(f"{path}: a photo keeps its format; let the name end in {photo.suffix}")
+    if out == "-":
+        raise OutputError("nothing is written to standard output; name a file or a folder, such as ./-")
+    if out is not None and not os.path.isdir(out) and not out.endswith(("/", os.sep)):
+        path = Path(out)
+        if path.suffix.lower() in _OTHER_SUFFIXES:
+            raise OutputError(
+                f"{path}: a photo keeps its format; name a file that ends as it does, or a folder, with /"
+            )
+        if len(photos) == 1 and not any(map(os.path.isdir, inputs)) and path.suffix.lower() in PHOTO_SUFFIXES:
+            families = _families(photos[0])
+            if families and _family(path.suffix) not in families:
+                raise OutputError(f"{path}: a photo keeps its format; let the name end in {' or '.join(families)}")
             return [Target(path, named=True)]
     return [
         Target((photo.parent if out is None else Path(out)) / f"{photo.stem}{ending}{photo.suffix}", named=False)
         for photo in photos
     ]
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a new file, whole or not at all; folders on the way to it are made.
-
-    Raises:
-        OutputError: the file exists, or the system does not let it be written.
-    """
-    part = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(part, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            _publish(part, path)
-        finally:  # also when interrupted
-            with contextlib.suppress(OSError):
-                part.unlink()
-    except FileExistsError as error:
-        if not os.path.exists(path):  # the file that exists is one where a folder should be
-            raise OutputError(f"{path}: cannot be written ({_reason(error)}); choose another with -o") from error
-        raise OutputError(f"{path}: exists already and is never overwritten; remove it or choose another") from error
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be written ({_reason(error)}); choose another place with -o") from error
-
-
-def _publish(part: Path, path: Path) -> None:
-    """Give a finished file its name, unless the name is taken."""
-    try:
-        os.link(part, path)  # unlike a rename, this fails when the name is taken
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        path.touch(exist_ok=False)  # take the name, then replace what is now surely one's own
-        try:
-            os.replace(part, path)
-        except BaseException:
-            path.unlink()
-            raise
 
 
 def _is_photo(path: Path) -> bool:
@@ -183,11 +157,18 @@ def _kind(path: Path) -> str:
     return path.suffix.lower() or "without a suffix"
 
 
-def _family(path: Path) -> str:
-    """Return the suffix, or one of them where several are in use for a format."""
-    suffix = path.suffix.lower()
-    return ".jpg" if suffix in {".jpeg", ".jpe", ".jfif"} else suffix
+def _families(photo: Path) -> list[str]:
+    """Return the suffixes that a copy of a photo may have: its own and that of what it holds."""
+    try:
+        with open(photo, "rb") as file:
+            start = file.read(8)
+    except OSError:  # which is said when the photo's turn comes
+        start = b""
+    held = [suffix for beginning, suffix in _STARTS.items() if start.startswith(beginning)]
+    own = [photo.suffix] if photo.suffix.lower() in PHOTO_SUFFIXES else []
+    return list(dict.fromkeys(_family(suffix) for suffix in own + held))
 
 
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _family(suffix: str) -> str:
+    """Return the suffix in small letters, or one of them where several are in use for a format."""
+    return ".jpg" if suffix.lower() in {".jpeg", ".jpe", ".jfif"} else suffix.lower()

@@ -7,8 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from face_encryption.runtime import NoFaceError
+from face_encryption.runtime import NoFaceError, OutputError
 from face_encryption.runtime.batch import Batch, Report, Work
+from face_encryption.runtime.files import PROTECTED, Target, choose_targets, write
 
 TIMEOUT = 20  # seconds until a test that would wait for ever fails instead
 
@@ -85,3 +86,63 @@ def test_photos_that_are_not_begun_are_dropped_when_a_batch_is_interrupted(photo
     result = run(work, photos, jobs=jobs)
     assert result.exit_code == 1
     assert len(begun) < len(photos)
+
+
+def test_the_same_photo_by_several_paths_is_one_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "folder").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "latest.png").symlink_to("a.png")
+    inputs = [
+        Path("a.png"),
+        Path("./a.png"),
+        tmp_path / "a.png",
+        Path("folder/a.png"),
+        Path("latest.png"),
+        Path("b.png"),
+    ]
+    result = run(lambda photo, _: reported(photo), inputs)
+    assert result.exit_code == 0
+    assert [line for line in result.output.splitlines() if "left out" not in line] == [
+        "a.png",
+        "b.png",
+        "2 done, 0 skipped, 0 failed",
+    ]
+    assert f"{tmp_path / 'a.png'}: left out, the same photo as a.png" in result.output
+    assert "latest.png: left out, the same photo as a.png" in result.output
+
+
+def test_what_another_process_wrote_meanwhile_is_skipped(photos: list[Path]) -> None:
+    def work(photo: Path, target: Target | None) -> Report:
+        assert target is not None
+        if photo == photos[3]:
+            target.path.write_bytes(b"of another process")
+        write(target.path, b"own")
+        return reported(photo)
+
+    inputs = [str(photo) for photo in photos]
+    result = run(work, photos, targets=choose_targets(photos, inputs, None, PROTECTED))
+    assert result.exit_code == 0
+    assert "29 done, 1 skipped, 0 failed" in result.output
+    assert photos[3].with_name("03_protected.png").read_bytes() == b"of another process"
+    named = [Target(photos[3].with_name("named.png"), named=True)]
+    result = run(work, [photos[3]], targets=named)
+    assert result.exit_code == OutputError.exit_code
+    assert "never overwritten" in result.output
+
+
+def test_an_empty_result_is_made_again_and_leftovers_are_removed(photos: list[Path]) -> None:
+    def work(photo: Path, target: Target | None) -> Report:
+        assert target is not None
+        write(target.path, b"own")
+        return reported(photo)
+
+    folder = photos[0].parent / "out"
+    folder.mkdir()
+    (folder / "00_protected.png").touch()
+    (folder / f".face-encryption-{'0' * 16}.part").write_bytes(b"half")
+    result = run(work, photos, targets=choose_targets(photos, [str(photos[0].parent)], str(folder), PROTECTED))
+    assert "30 done, 0 skipped, 0 failed" in result.output
+    assert {path.read_bytes() for path in folder.iterdir()} == {b"own"}
+    assert len(list(folder.iterdir())) == 30

@@ -1,16 +1,12 @@
-import errno
 import os
-import resource
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from face_encryption.runtime.errors import OutputError, PhotoError
 from face_encryption.runtime.files import (
     DETECTED,
+    MAX_MEGABYTES,
     PROTECTED,
     Target,
     choose_targets,
@@ -18,7 +14,6 @@ from face_encryption.runtime.files import (
     left_out,
     read,
     source,
-    write,
 )
 
 
@@ -124,6 +119,42 @@ def test_folder_with_one_photo_goes_to_a_folder(tmp_path: Path) -> None:
     assert target.path == Path("out.jpg/a_faces.jpg")
 
 
+@pytest.mark.parametrize("out", ["o.heic", "sub/o.GIF", "o.tiff", "o.mp4"])
+@pytest.mark.parametrize("inputs", [["a.jpg"], ["a.jpg", "b.jpg"]])
+def test_the_name_of_another_kind_of_file_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = [Path(text) for text in inputs]
+    with pytest.raises(OutputError, match="keeps its format"):
+        choose_targets(photos, inputs, out, PROTECTED)
+    assert choose_targets(photos, inputs, out + "/", PROTECTED)[0].path == Path(out, "a_protected.jpg")
+    Path(out).mkdir(parents=True)
+    assert choose_targets(photos, inputs, out, PROTECTED)[0].path == Path(out, "a_protected.jpg")
+
+
+def test_nothing_goes_to_standard_output() -> None:
+    with pytest.raises(OutputError, match="standard output"):
+        choose_targets([Path("a.jpg")], ["a.jpg"], "-", PROTECTED)
+
+
+def test_a_named_file_may_end_as_what_the_photo_holds(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"\x89PNG\r\n\x1a\n")
+    for name in ("real.png", "as-before.JPEG"):
+        assert choose_targets([photo], [str(photo)], name, PROTECTED) == [Target(Path(name), named=True)]
+    with pytest.raises(OutputError, match=r"let the name end in \.jpg or \.png"):
+        choose_targets([photo], [str(photo)], "x.webp", PROTECTED)
+
+
+def test_a_file_too_long_to_be_a_photo_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.jpg"
+    with open(path, "wb") as file:
+        file.truncate(2 * MAX_MEGABYTES * 10**6)
+    with pytest.raises(PhotoError, match=f"more than {MAX_MEGABYTES}, the most"):
+        read(path)
+
+
 def test_photo_keeps_its_format() -> None:
     with pytest.raises(OutputError, match=r"let the name end in \.jpg"):
         choose_targets([Path("a.jpg")], ["a.jpg"], "b.png", PROTECTED)
@@ -131,91 +162,3 @@ def test_photo_keeps_its_format() -> None:
     assert choose_targets([Path("a.bak")], ["a.bak"], "b.png", PROTECTED) == [Target(Path("b.png"), named=True)]
     with pytest.raises(OutputError, match="empty name"):
         choose_targets([Path("a.jpg")], ["a.jpg"], "", PROTECTED)
-
-
-@pytest.fixture(params=["links", "no links"])
-def _file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With and without hard links, which FAT does not have."""
-    if request.param == "no links":
-
-        def link(*_: Any) -> None:
-            raise OSError(errno.EPERM, "Operation not permitted")
-
-        monkeypatch.setattr(os, "link", link)
-
-
-@pytest.mark.usefixtures("_file_system")
-def test_write_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "photo.jpg"
-    write(path, b"bytes")
-    assert path.read_bytes() == b"bytes"
-    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
-    assert list(path.parent.iterdir()) == [path]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@pytest.mark.usefixtures("_file_system")
-@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
-def test_write_never_overwrites(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "photo.jpg"
-    if kind == "file":
-        path.touch()
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to("nowhere")
-    with pytest.raises(OutputError, match=r"never overwritten|File exists"):
-        write(path, b"bytes")
-    assert list(tmp_path.iterdir()) == [path]
-    assert kind != "file" or path.read_bytes() == b""
-
-
-@pytest.mark.usefixtures("_file_system")
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_interruption_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, failing, interrupt)
-    if failing == "replace" and os.link.__module__ == "posix":
-        pytest.skip("with links there is no replace")
-    with pytest.raises(KeyboardInterrupt):
-        write(tmp_path / "photo.jpg", b"bytes")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("place", ["file/photo.jpg", "file/sub/photo.jpg", "n" * 300 + ".jpg", "/proc/photo.jpg"])
-def test_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
-    touch(tmp_path, "file")
-    with pytest.raises(OutputError, match="cannot be written"):
-        write(tmp_path / place, b"bytes")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match="Permission denied"):
-        write(tmp_path / "photo.jpg", b"bytes")
-
-
-def test_full_disk_leaves_no_file(tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from face_encryption.runtime.files import write\n"
-        "write(Path(sys.argv[1]), bytes(100_000))"
-    )
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "photo.jpg"], preexec_fn=limit, capture_output=True, text=True
-    )
-    assert "OutputError" in done.stderr
-    assert "cannot be written (File too large)" in done.stderr
-    assert not list(tmp_path.iterdir())
