@@ -89,8 +89,9 @@ def draw_warp(weights: Tensor, draws: Tensor, grid: int, frame: Similarity | Non
     image, view = _pixels(size), _pixels(grid)
     bent = image + field.permute(0, 2, 3, 1)
     still = frame.undo(view) if frame else view
+    first = displacement(still) if frame else field.permute(0, 2, 3, 1)
     # What lands on a pixel came from about where the field at that pixel points from.
-    back = still - displacement(still - displacement(still))
+    back = still - displacement(still - first)
     return Warp(frame.of(bent) if frame else bent, back, frame is not None)
 
 

@@ -226,7 +226,7 @@ def test_protect_uses_the_cloak_that_was_exported(
     assert protector.artifacts.attack("feature").text("surrogates") == '["ours", "one", "two"]'
     png = io.BytesIO()
     Image.fromarray(astronaut).save(png, "PNG")
-    protected = protector.protect(png.getvalue(), Settings(steps=6))
+    protected = protector.protect(png.getvalue(), Settings(strength="high", steps=6))
     saved = np.asarray(Image.open(io.BytesIO(protected.data)))
     assert 0 < np.abs(saved.astype(int) - astronaut).max() <= protected.plan.bound
     face = protected.faces[0].face
