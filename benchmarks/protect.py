@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from face_encryption.runtime import FaceEncryptionError, photo, protector
+from face_encryption.runtime import FaceEncryptionError, attack, photo, protector
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.runtime.settings import Settings
 
@@ -90,7 +90,7 @@ def stages(work: Callable[[], object], repeats: int) -> dict[str, float]:
         (protector, "read_photo", "decode, upright"),
         (protector.Protector, "detect", "detect"),
         (protector.Protector, "recognise", "recognise before and after"),
-        (protector._Attack, "__call__", "attack"),
+        (attack.Attack, "__call__", "attack"),
         (photo.Photo, "encode", "encode"),
         (protector, "read_squares", "decode again, cut"),
     ):

@@ -28,7 +28,6 @@ def face_line(photo: str, number: int, face: Face) -> str:
 def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
     """Return what was done to a photo, as JSON types. An infinite PSNR, of no change, is null."""
     return {
-        **asdict(protected.plan),
         "faces": [
             face_json(result.number, result.face)
             | {
@@ -38,6 +37,7 @@ def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
                 "gallery": result.gallery,
                 "before": {"name": result.before.name, "probability": result.before.probability},
                 "after": {"name": result.after.name, "probability": result.after.probability},
+                **(asdict(result.plan) if result.plan else {}),
                 "change": result.change,
                 "psnr": result.psnr if math.isfinite(result.psnr) else None,
                 "seconds": result.seconds,
