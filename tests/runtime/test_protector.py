@@ -323,7 +323,14 @@ def test_missing_key_of_the_attack_is_named(tmp_path: Path, key: str) -> None:
         Protector(artifacts_folder(tmp_path, cloak=cloak)).check(Settings())
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", LABEL_DEFAULTS, CLOAK["defaults"].replace("budget", "epsilon")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "{}", LABEL_DEFAULTS, CLOAK["defaults"].replace("budget", "epsilon")),
+        CLOAK["defaults"].replace('"medium": [', '"medium": [], "other": ['),  # no rung
+        '{"strength": {"medium": {"budget": 0.04, "clamp": 16}}, "effort": {"normal": {"steps": 10}}}',  # no ladder
+    ],
+)
 def test_unreadable_defaults(tmp_path: Path, text: str) -> None:
     protector = Protector(artifacts_folder(tmp_path, cloak=CLOAK | {"defaults": text}))
     with pytest.raises(ArtifactsError, match=r"attack-feature\.onnx: .*face_encryption\.defaults cannot be read"):
