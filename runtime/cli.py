@@ -169,10 +169,10 @@ def protect(
     IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label
     or --away each face is cloaked: moved away from itself, whoever it shows.
 
-    A cloak after which our own recognizer still matches a face is made again with more steps, then with more of the
-    change, up to the upper end of --strength. What --budget, --clamp and --steps say by hand stays as it is. When
-    nothing helped, the copy with the least similarity is written, and the exit code is 8, now and whenever the command
-    finds that copy again.
+    A cloak after which our own recognizer still matches a face is made again with more steps, then with more change, up
+    to the upper end of --strength; but never with more than --steps, --budget and --clamp say by hand. When nothing
+    helped, the copy of the least similarity is written and the exit code is 8, now and when the command finds that copy
+    again.
     """
     _check_usage(label, away, consent, gallery)
     from .protector import Protector

@@ -22,7 +22,8 @@ class Settings:
     Attributes:
         strength: how much of the change may be seen, by name; `budget` and `clamp`, or `epsilon`, take its place.
         effort: a number of steps by name; `steps` takes its place. A cloak that leaves a face a match is made again,
-            with more steps, then up to the upper end of its strength; what `budget`, `clamp` and `steps` say stays.
+            with more steps, then up to the upper end of its strength; but never with more than `steps`, `budget` and
+            `clamp` say.
         budget: of a cloak: the mean cost of the change in a face's square, about 1 - SSIM, in (0, 1].
         clamp: of a cloak: no pixel changes by more than this, in pixel levels, in [1, 255].
         steps: how many steps the attack takes, in [1, 1000].
@@ -128,7 +129,8 @@ def plan_cloak(text: str, settings: Settings) -> tuple[CloakPlan, ...]:
     """Return the attempts of a cloak at what the user chose, in order; `text` is the metadata `defaults` of its graph.
 
     The first is the strength's first rung with the effort's steps. Those after it are for a face that is still a match:
-    the same rung, then the following ones, each with the most steps of any effort.
+    the same rung, then the following ones, each with the most steps of any effort. A budget or a clamp given by hand
+    makes one rung of it with what the first rung says of the other; steps given by hand are those of all attempts.
 
     Raises:
         SettingError: the artifacts know no strength or effort of this name.
@@ -136,6 +138,8 @@ def plan_cloak(text: str, settings: Settings) -> tuple[CloakPlan, ...]:
     """
     raw = json.loads(text)
     rungs = _named(raw["strength"], "strength", settings.strength)
+    if settings.budget is not None or settings.clamp is not None:
+        rungs = rungs[:1]  # the look is chosen by hand
     effort = _named(raw["effort"], "effort", settings.effort)
     steps = settings.steps or int(effort["steps"])
     most = settings.steps or max(steps, *(int(each["steps"]) for each in raw["effort"].values()))
