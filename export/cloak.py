@@ -3,8 +3,8 @@
 Each step asks the recognizers for a gradient through another view of the face, bent a little, and goes along it in
 proportion to what that gains for what it costs in structural similarity; a budget bounds the cost of all steps
 together, a clamp the change of each level. Momentum sums the gradients (Dong et al. 2018, MI-FGSM, arXiv:1710.06081).
-Of several recognizers (surrogates; Liu et al. 2017, arXiv:1611.02770), each sees the face in the frame that it was
-trained on; their gradients are brought to one size and added.
+Of several recognizers (surrogates; Liu et al. 2017, arXiv:1611.02770) each step asks the next one, which sees the face
+aligned as it was trained: what another architecture adds, at the price of one.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,20 +14,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from face_encryption.export.face_mask import face_mask
+from face_encryption.export.face_mask import UPRIGHT, face_mask, have_shape
 from face_encryption.export.noise import random_start
-from face_encryption.export.views import (
-    DRAWS,
-    Frame,
-    all_draws,
-    draw_view,
-    enlarge,
-    normalize_mean_abs,
-    shrink,
-)
+from face_encryption.export.views import DRAWS, all_draws, draw_view, enlarge, normalize_mean_abs, shrink
 from face_encryption.export.visible_budget import cost_of_change, mix_colours, scale_to_budget, smoothing_matrix
 from face_encryption.export.warp import DRAWS as WARP_DRAWS
-from face_encryption.export.warp import bicubic_weights, draw_warp
+from face_encryption.export.warp import Similarity, bicubic_weights, draw_warp, fit_similarity
 
 KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of the mouth
 # The steps work on a grid of so many pixels each way, whatever the size of the face.
@@ -55,16 +47,12 @@ class Source:
     dimensions: int
     template: Tensor | None = None
 
-    def frame(self, keypoints: Tensor) -> Frame | None:
-        """Return the upright frame in which `keypoints` f32 [6, 2], parts of the square's edge, best fit."""
+    def frame(self, keypoints: Tensor) -> Similarity | None:
+        """Return where the recognizer's image lies in a square with `keypoints` f32 [6, 2], parts of its edge."""
         if self.template is None:
             return None
-        points = keypoints[:KEYPOINTS]
-        target, middle = self.template.mean(0), points.mean(0)
-        spread = self.template - target
-        zoom = (spread * (points - middle)).sum() / (spread**2).sum()
-        offset = middle + zoom * (0.5 - target) - 0.5
-        return Frame(zoom, offset[1], offset[0])
+        points = torch.where(have_shape(keypoints), keypoints, UPRIGHT)[:KEYPOINTS]
+        return fit_similarity(2 * self.template - 1, 2 * points - 1)
 
 
 class FaceGrid:
@@ -118,12 +106,12 @@ class FaceGrid:
 
 
 class Cloak(nn.Module):
-    """One step away from what each source sees in a face, or in several photos of the person."""
+    """One step, or a round of them, away from what sources see in a face, or in several photos of the person."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        """Take the sources."""
+    def __init__(self, sources: Sequence[Source], turns: Sequence[int] = (0,)) -> None:
+        """Take all sources, and the numbers of those that the steps ask."""
         super().__init__()
-        self.sources = sources
+        self.sources, self.turns = sources, turns
         self.weights = {source.size: bicubic_weights(source.size) for source in sources}
 
     def forward(
@@ -139,50 +127,41 @@ class Cloak(nn.Module):
         momentum_buffer: Tensor,
         iteration: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take the step of number `iteration` of `steps` (i64 scalars); iteration 0 begins anew from `seed`.
+        """Take the step, or the round, of number `iteration`, out of `steps` steps (i64 scalars).
 
         `face` u8 [S, S, 3], `keypoints` f32 [6, 2] in its pixels as the detector orders them. `reference` f32 [D] holds
         the embeddings of the face by all sources, one behind the other, or their mean over photos of the person.
         `budget` bounds the mean cost, about 1 - SSIM of the square, and `clamp` the change of each level.
 
-        Takes and returns perturbation and momentum buffer, f32 [3, G, G]; returns besides the protected face, u8
-        [S, S, 3], and the loss that the step met: one minus the similarity, the mean over the sources.
+        Takes and returns perturbation and momentum buffer, f32 [3, G, G]; iteration 0 begins anew from `seed` in their
+        place. Returns besides the protected face, u8 [S, S, 3], and the loss that the step met, one minus the
+        similarity for its source; of a round the losses, f32 [turns].
         """
-        grid = FaceGrid(face, keypoints, clamp)
-        first, draws = iteration == 0, all_draws(seed, DRAWS + WARP_DRAWS)
-        before = torch.where(first, grid.start(seed), perturbation)
-        buffer = torch.where(first, 0.0, momentum_buffer)
-        gradient, loss = self.gradient(grid, before, reference, draws[iteration % draws.shape[0]])
-        buffer = MOMENTUM * buffer + normalize_mean_abs(gradient)
-        after = self.advance(grid, before, buffer, budget, steps)
-        return after, buffer, grid.protected(after), loss
-
-    def repeated(self, steps: int, *given: Tensor) -> tuple[Tensor, Tensor]:
-        """Do `steps` steps; `given` is what `forward` takes, up to the seed.
-
-        Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
-        start's, element i that after i steps. The last step's own is the recognizer's to measure, on the saved pixels.
-        """
-        perturbation = buffer = torch.zeros(3, GRID, GRID)
+        grid, draws = FaceGrid(face, keypoints, clamp), all_draws(seed, DRAWS + WARP_DRAWS)
+        perturbation = torch.where(iteration == 0, grid.start(seed), perturbation)
+        buffer = torch.where(iteration == 0, 0.0, momentum_buffer)
         losses = []
-        for number in range(steps):
-            state = (torch.tensor(steps), perturbation, buffer, torch.tensor(number))
-            perturbation, buffer, protected, loss = self(*given, *state)
+        for position, turn in enumerate(self.turns):
+            row = draws[(iteration * len(self.turns) + position) % draws.shape[0]]
+            gradient, loss = self.gradient(turn, grid, perturbation, reference, row)
+            buffer = MOMENTUM * buffer + normalize_mean_abs(gradient)
+            perturbation = self.advance(grid, perturbation, buffer, budget, steps)
             losses.append(loss)
-        return protected, torch.stack(losses)
+        met = losses[0] if len(losses) == 1 else torch.stack(losses)
+        return perturbation, buffer, grid.protected(perturbation), met
 
-    def gradient(self, grid: FaceGrid, perturbation: Tensor, reference: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of the sources' gradients, f32 [3, G, G], each of size one, and of their losses."""
-        changed, gradients, losses, end = grid.pixels + perturbation, [], [], 0
-        for source in self.sources:
-            begin, end = end, end + source.dimensions
-            view = draw_view(GRID, source.size, draws[:DRAWS], 1.0, source.frame(grid.keypoints))
-            warp = draw_warp(self.weights[source.size], draws[DRAWS:])
-            image = warp.of(view.of(changed))
-            gradient, loss, _ = source.gradient(image, F.normalize(reference[begin:end], dim=0))
-            gradients.append(normalize_mean_abs(view.back(warp.undo(gradient))))
-            losses.append(loss)
-        return torch.stack(gradients).mean(0), torch.stack(losses).mean()
+    def gradient(
+        self, turn: int, grid: FaceGrid, perturbation: Tensor, reference: Tensor, draws: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the gradient of the source whose turn it is, f32 [3, G, G], and its loss."""
+        source = self.sources[turn]
+        begin = sum(each.dimensions for each in self.sources[:turn])
+        part = F.normalize(reference[begin : begin + source.dimensions], dim=0)
+        # Aligned recognizers never see a face mirrored, and where they look for its parts is not mirrored either.
+        view = draw_view(GRID, GRID, draws[:DRAWS], mirrored=source.template is None)
+        warp = draw_warp(self.weights[source.size], draws[DRAWS:], GRID, source.frame(grid.keypoints))
+        gradient, loss, _ = source.gradient(warp.of(view.of(grid.pixels + perturbation)), part)
+        return view.back(warp.undo(gradient)), loss
 
     def advance(
         self, grid: FaceGrid, perturbation: Tensor, momentum_buffer: Tensor, budget: Tensor, steps: Tensor
@@ -195,6 +174,21 @@ class Cloak(nn.Module):
         return grid.limit(scale_to_budget(perturbation + stride * step, grid.cost, budget, enlarge=False))
 
 
+def cloak_in_turn(sources: Sequence[Source], steps: int, *given: Tensor) -> tuple[Tensor, Tensor]:
+    """Do `steps` steps, step i by source i modulo their number; `given` is what `Cloak` takes, up to the seed.
+
+    Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
+    start's for the first source. What the last step reached is the recognizers' to measure, on the saved pixels.
+    """
+    perturbation = buffer = torch.zeros(3, GRID, GRID)
+    losses = []
+    for number in range(steps):
+        state = (torch.tensor(steps), perturbation, buffer, torch.tensor(number))
+        perturbation, buffer, protected, loss = Cloak(sources, [number % len(sources)])(*given, *state)
+        losses.append(loss)
+    return protected, torch.stack(losses)
+
+
 class CloakReference(nn.Module):
     """What the sources see in a face that nothing was done to."""
 
@@ -202,12 +196,12 @@ class CloakReference(nn.Module):
         """Take the sources."""
         super().__init__()
         self.sources = sources
+        self.weights = {source.size: bicubic_weights(source.size) for source in sources}
 
     def forward(self, face: Tensor, keypoints: Tensor) -> Tensor:
         """Embed `face` u8 [S, S, 3] with `keypoints` as in `Cloak`; returns the sources' embeddings, f32 [D]."""
-        pixels, points = shrink(face.float(), GRID), keypoints / face.shape[0]
-        embeddings = []
+        pixels, points, embeddings = shrink(face.float(), GRID), keypoints / face.shape[0], []
         for source in self.sources:
-            view = draw_view(GRID, source.size, torch.zeros(DRAWS), 0.0, source.frame(points))
-            embeddings.append(source.gradient(view.of(pixels), torch.zeros(source.dimensions))[2])
+            warp = draw_warp(self.weights[source.size], torch.zeros(WARP_DRAWS), GRID, source.frame(points))
+            embeddings.append(source.gradient(warp.of(pixels[None]), torch.zeros(source.dimensions))[2])
         return torch.cat(embeddings)

@@ -8,8 +8,16 @@ from torch import Tensor
 ACROSS, ALONG = 0.43, 0.5
 # The mask falls from one to zero over this outer part of each radius.
 RAMP = 0.2
-# Eyes and mouth nearer to each other than this part of the edge say nothing of the tilt.
+# Eyes and mouth nearer to each other than this part of the edge say nothing of how the face lies.
 NEAREST = 0.05
+# Where the detector finds eyes, nose, mouth and ears of an upright face, on average.
+UPRIGHT = torch.tensor([[0.328, 0.3], [0.672, 0.3], [0.5, 0.487], [0.5, 0.67], [0.139, 0.394], [0.861, 0.394]])
+
+
+def have_shape(keypoints: Tensor) -> Tensor:
+    """Whether `keypoints` f32 [6, 2], parts of the square's edge, are a face's: not so for a box drawn by hand."""
+    eyes, mouth = keypoints[:2].mean(0), keypoints[3]
+    return (mouth - eyes).square().sum() > NEAREST**2
 
 
 def face_mask(keypoints: Tensor, size: int) -> Tensor:
@@ -18,9 +26,9 @@ def face_mask(keypoints: Tensor, size: int) -> Tensor:
     `keypoints` f32 [6, 2] are the detector's, as parts of the square's edge: eyes, nose, mouth, ears. Where they lie in
     one place, as for a box drawn by hand, the face is taken to be upright.
     """
-    down = keypoints[3] - (keypoints[0] + keypoints[1]) / 2
-    length = down.square().sum().sqrt()
-    down = torch.where(length > NEAREST, down / length.clamp(min=1e-6), torch.tensor([0.0, 1.0]))
+    points = torch.where(have_shape(keypoints), keypoints, UPRIGHT)
+    down = points[3] - points[:2].mean(0)
+    down = down / down.square().sum().sqrt()
     line = (torch.arange(size, dtype=torch.float32) + 0.5) / size - 0.5
     x, y = line[None], line[:, None]
     along, across = x * down[0] + y * down[1], x * down[1] - y * down[0]

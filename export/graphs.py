@@ -172,11 +172,11 @@ def label_step_graph(gradient: ir.Model, size: int) -> ir.Model:
     return _with_gradients(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS), gradient)
 
 
-def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
-    """Build `attack-feature-step.onnx` from the exported `FEATURE` gradients of the sources."""
+def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], turns: Sequence[int]) -> ir.Model:
+    """Build `attack-feature-step-TURN.onnx` or, of several turns, a round, from the sources' `FEATURE` gradients."""
     reference = torch.zeros(sum(source.dimensions for source in sources))
     inputs = {**_example_keypoints(), "reference": reference, **_cloak_settings(), **_example_state(CLOAK_GRID)}
-    return _with_gradients(to_onnx(Cloak(_placeholders(sources)), inputs, STEP_OUTPUTS), *gradients)
+    return _with_gradients(to_onnx(Cloak(_placeholders(sources), turns), inputs, STEP_OUTPUTS), *gradients)
 
 
 def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:

@@ -12,11 +12,12 @@ from face_encryption.export.graphs import STATE, STEP_OUTPUTS
 NEXT_PERTURBATION, NEXT_BUFFER, PROTECTED, LOSS = STEP_OUTPUTS
 
 
-def looped(step: ir.Model) -> ir.Model:
-    """Build `attack-NAME.onnx` from `attack-NAME-step.onnx`.
+def looped(step: ir.Model, turns: int = 1) -> ir.Model:
+    """Build `attack-NAME.onnx` from the graph of its step, or of a round of `turns` steps.
 
-    In place of what goes from step to step it takes `steps`, i64, if the step does not already. It gives `protected`,
-    u8 [S, S, 3], after all of them and `losses`, f32 [steps], the loss that each step met.
+    In place of what goes from step to step it takes `steps`, i64, if the step does not already; rounds are finished,
+    so that it does a multiple of `turns`. It gives `protected`, u8 [S, S, 3], after all of them and `losses`, f32
+    [steps], the loss that each step met.
     """
     stored = ir.serde.serialize_model(step)
     model, inner = ir.serde.deserialize_model(stored), ir.serde.deserialize_model(stored)
@@ -40,10 +41,16 @@ def looped(step: ir.Model) -> ir.Model:
     steps = given or ir.val("steps", ir.DataType.INT64, [])
     tape = ir.tape.Tape()
     start = tape.op("ConstantOfShape", [_shape(tape, perturbation, outside)])
-    end, _, losses = tape.op_multi_out("Loop", [steps, None, start, start], {"body": body}, num_outputs=3)
+    rounds = steps
+    if turns > 1:
+        more, each = (tape.op("Constant", [], {"value_int": value}) for value in (turns - 1, turns))
+        rounds = tape.op("Div", [tape.op("Add", [steps, more]), each])
+    end, _, losses = tape.op_multi_out("Loop", [rounds, None, start, start], {"body": body}, num_outputs=3)
     last = next(value for value in graph.outputs if value.name == NEXT_PERTURBATION)
     protected = next(value for value in graph.outputs if value.name == PROTECTED)
     last.replace_all_uses_with(end, replace_graph_outputs=True)
+    if turns > 1:
+        losses = tape.op("Reshape", [losses, tape.op("Constant", [], {"value_ints": [-1]})])
     losses.name, losses.type, losses.shape = "losses", ir.TensorType(ir.DataType.FLOAT), ir.Shape(["K"])
     graph.inputs[:] = [value for value in graph.inputs if value.name not in STATE]
     if not given:

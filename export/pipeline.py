@@ -15,13 +15,14 @@ import onnx_ir as ir
 
 from face_encryption.export import FORMAT_VERSION
 from face_encryption.export.calibration import calibrate, faces_of, read_ranges, write_ranges
+from face_encryption.export.cloak import Source
 from face_encryption.export.detector import DetectorKind, build_detector
 from face_encryption.export.graphs import (
     FEATURE,
     LABEL,
     OBJECTIVES,
+    cloak_graph,
     cloak_reference_graph,
-    cloak_step_graph,
     fold,
     gradient_graph,
     label_step_graph,
@@ -157,22 +158,32 @@ def export_artifacts(
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
 
-        def save_attack(name: str, step: ir.Model, extra: dict[str, str]) -> None:
-            for kind, graph in ((f"attack-{name}-step", step), (f"attack-{name}", looped(step))):
+        def save_label(step: ir.Model, extra: dict[str, str]) -> None:
+            for kind, graph in (("attack-label-step", step), ("attack-label", looped(step))):
                 report(f"{kind}.onnx")
                 save(f"{kind}.onnx", kind, graph, extra)
+
+        def save_cloak(gradients: list[ir.Model], sources: list[Source], extra: dict[str, str]) -> None:
+            turns = range(len(sources))
+            for turn in turns:
+                report(f"attack-feature-step-{turn}.onnx")
+                step = cloak_graph(gradients, sources, [turn])
+                save(f"attack-feature-step-{turn}.onnx", "attack-feature-step", step, extra)
+            report("attack-feature.onnx")
+            rounds = looped(cloak_graph(gradients, sources, turns), len(turns))
+            save("attack-feature.onnx", "attack-feature", rounds, extra)
 
         own = {
             each: integer_gradient(floats[each.name], ranges[each.name]) if integer else gradient_graph(surrogate, each)
             for each in OBJECTIVES
         }
         step = label_step_graph(own[LABEL], description.input_size)
-        save_attack("label", step, {"defaults": json.dumps(LABEL_DEFAULTS)})
+        save_label(step, {"defaults": json.dumps(LABEL_DEFAULTS)})
         surrogates = {name: other_surrogate(recognizer) for name, recognizer in (others or {}).items()}
         sources = [source(surrogate), *(other_source(each, surrogates[name]) for name, each in (others or {}).items())]
         gradients = [own[FEATURE], *(gradient_graph(each, FEATURE) for each in surrogates.values())]
         cloak = {"defaults": json.dumps(CLOAK_DEFAULTS), "surrogates": json.dumps(["ours", *surrogates])}
-        save_attack("feature", cloak_step_graph(gradients, sources), cloak)
+        save_cloak(gradients, sources, cloak)
         if others:
             report("cloak-reference.onnx")
             graph = cloak_reference_graph([gradient_graph(surrogate, FEATURE), *gradients[1:]], sources)
@@ -185,7 +196,8 @@ def export_artifacts(
         validator.recognizer("recognizer.onnx")
         validator.label_step("attack-label-step.onnx")
         validator.label_attack("attack-label.onnx")
-        validator.cloak_step("attack-feature-step.onnx", sources)
+        for turn in range(len(sources)):
+            validator.cloak_step(f"attack-feature-step-{turn}.onnx", sources, turn)
         validator.cloak("attack-feature.onnx", sources)
         if others:
             validator.cloak_reference("cloak-reference.onnx", sources)

@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
-from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source
+from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source, cloak_in_turn
 from face_encryption.export.graphs import LABEL, FaceRecognizer, Surrogate
 from face_encryption.export.integer import Arithmetic
 from face_encryption.runtime.onnx_runtime import ort
@@ -159,32 +159,32 @@ class Validator:
                 want = module(face, keypoints).numpy()
             self._add(name, f"reference, difference ({side} px)", np.abs(got - want).max(), 1e-3)
 
-    def cloak_step(self, name: str, sources: Sequence[Source]) -> None:
-        """Compare single steps of a cloak, each from PyTorch's own perturbation."""
-        module = self._cloak(sources)
+    def cloak_step(self, name: str, sources: Sequence[Source], turn: int) -> None:
+        """Compare single steps of a cloak that ask one source, each from PyTorch's own perturbation."""
+        module, integer = Cloak(self._sources(sources), [turn]), self.integer and turn == 0
         for side, face, settings in self._cloaks(sources):
             steps = settings | {"steps": torch.tensor(STEPS)}
-            for where, got, want in self._single_steps(name, module, side, face, steps, CLAMP, self.integer):
-                if not self.integer:
+            for where, got, want in self._single_steps(name, module, side, face, steps, CLAMP, integer):
+                if not integer:
                     difference = np.abs(got[0] - want[0].numpy())
                     self._add(name, f"change in levels, mean difference {where}", difference.mean(), 1e-2)
 
     def cloak(self, name: str, sources: Sequence[Source]) -> None:
         """Compare what `STEPS` steps of a cloak achieve: bounds exactly, losses closely."""
-        session, module = self.session(name), self._cloak(sources)
+        session = self.session(name)
         for side, face, settings in self._cloaks(sources):
             got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(STEPS)}))
             with torch.no_grad():
-                _, expected = module.repeated(STEPS, face, *settings.values())
+                _, expected = cloak_in_turn(self._sources(sources), len(losses), face, *settings.values())
             where = f"({side} px)"
             self._bounds(name, face.numpy(), got, CLAMP, where)
             self._losses(name, losses, expected, where, self.integer)
             if not self.integer:
                 self._add(name, f"last loss, difference {where}", _difference(losses[-1], expected[-1]), 5e-2)
 
-    def _cloak(self, sources: Sequence[Source]) -> Cloak:
-        """Return the cloak of the sources, ours as it was before folding."""
-        return Cloak([replace(sources[0], gradient=self.reference.embedding_gradient), *sources[1:]])
+    def _sources(self, sources: Sequence[Source]) -> list[Source]:
+        """Return the sources, ours as it was before folding."""
+        return [replace(sources[0], gradient=self.reference.embedding_gradient), *sources[1:]]
 
     def _single_steps(
         self,

@@ -59,15 +59,6 @@ def enlarge(change: Tensor, side: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A part of the square: its edge, and how far its middle lies from the square's, as parts of the square's edge."""
-
-    zoom: Tensor
-    down: Tensor
-    across: Tensor
-
-
-@dataclass(frozen=True)
 class View:
     """How a step looks at the square: matrices f32 [size, G] that resample its lines downwards and across."""
 
@@ -83,17 +74,15 @@ class View:
         return self.rows.T @ gradient[0] @ self.columns
 
 
-def draw_view(grid: int, size: int, draws: Tensor, diversity: Tensor | float = 1.0, frame: Frame | None = None) -> View:
-    """Choose what a recognizer of input `size` sees of a square of `grid` pixels each way: its frame, or all of it.
+def draw_view(grid: int, size: int, draws: Tensor, diversity: Tensor | float = 1.0, mirrored: bool = True) -> View:
+    """Choose how a square of `grid` pixels each way is seen on `size`: at diversity 0 all of it.
 
-    At diversity 0 just that, at 1 changed by `draws` f32 [DRAWS] in [-1, 1).
+    At 1 it is changed by `draws` f32 [DRAWS] in [-1, 1), and one in two is mirrored unless `mirrored` is false.
     """
     diversity = torch.as_tensor(diversity)
     zoom = 1 + ZOOM * diversity * draws[0]
-    mirror = torch.where(draws[3] + 1 < diversity.clamp(max=1.0), -1.0, 1.0)
-    down, across = SHIFT * diversity * draws[1], SHIFT * diversity * draws[2]
-    if frame:
-        zoom, down, across = zoom * frame.zoom, down + frame.down, across + frame.across
+    mirror = torch.where(draws[3] + 1 < diversity.clamp(max=1.0), -1.0, 1.0) if mirrored else torch.ones(())
+    down, across = (SHIFT * diversity * draws[number] for number in (1, 2))
     blur = 1 + (BLUR - 1) * diversity * (draws[4] + 1) / 2
     return View(
         resampling_matrix(grid, size, zoom, down, blur),

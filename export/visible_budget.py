@@ -46,7 +46,7 @@ def mix_colours(pixels: Tensor) -> Tensor:
 
 
 def smoothing_matrix(side: int, grid: int) -> Tensor:
-    """Return f32 [G, G] that smooths a line of the grid of a square of `side` pixels: it keeps what `side` can show."""
+    """Return f32 [G, G] that smooths a line of a grid that covers `side` pixels: it keeps what these can show."""
     coarseness = torch.maximum(grid / torch.full((), side, dtype=torch.float32), torch.ones(()))
     once = resampling_matrix(grid, grid, blur=SMOOTHING * coarseness)
     matrix = once

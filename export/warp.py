@@ -1,7 +1,8 @@
-"""Smooth random warps of what a step sees: what moves a bent face away moves away the same face in another pose.
+"""What a step's view becomes before a recognizer sees it: aligned as that was trained, and bent a little.
 
 A displacement field of a few control points, bicubic in between, bends an image by bilinear sampling, an op that
-runtimes have. That op's gradient they lack, so a gradient is bent back along the inverse field: nearly the same.
+runtimes have: what moves a bent face away moves away the same face in another pose. That op's gradient they lack, so a
+gradient is bent back along the inverse field: nearly the same.
 """
 
 from dataclasses import dataclass
@@ -15,40 +16,92 @@ POINTS, REACH = 4, 0.06
 DRAWS = 2 * POINTS * POINTS
 
 
+@dataclass(frozen=True)
+class Similarity:
+    """A turn with a scale, then a shift, of points f32 [..., 2] (x, y) from -1 to 1: image -> square.
+
+    `turn` and `shift` are f32 [2]; in the plane a turn with a scale is a multiplication by a complex number.
+    """
+
+    turn: Tensor
+    shift: Tensor
+
+    def of(self, points: Tensor) -> Tensor:
+        """Return where points of the image lie in the square."""
+        return _multiply(points, self.turn) + self.shift
+
+    def undo(self, points: Tensor) -> Tensor:
+        """Return where points of the square lie in the image."""
+        conjugate = self.turn * torch.tensor([1.0, -1.0])
+        return _multiply(points - self.shift, conjugate / self.turn.square().sum())
+
+
+def fit_similarity(template: Tensor, points: Tensor) -> Similarity:
+    """Return the similarity that takes `template` f32 [N, 2] nearest to `points` f32 [N, 2], least squares."""
+    spread, found = template - template.mean(0), points - points.mean(0)
+    conjugate = spread * torch.tensor([1.0, -1.0])
+    turn = _multiply(found, conjugate).sum(0) / spread.square().sum()
+    return Similarity(turn, points.mean(0) - _multiply(template.mean(0), turn))
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Where to sample f32 [1, C, G, G] for an image f32 [1, C, size, size], and its gradient for the way back.
+
+    `forth` f32 [1, size, size, 2] and `back` f32 [1, G, G, 2] hold x and y from -1 to 1. Beyond the ends of a view the
+    last pixel goes on, or it is black: aligned recognizers, which see more of forehead and chin, bear that better.
+    """
+
+    forth: Tensor
+    back: Tensor
+    black: bool
+
+    def of(self, view: Tensor) -> Tensor:
+        """Sample a view."""
+        padding = "zeros" if self.black else "border"
+        return F.grid_sample(view, self.forth, padding_mode=padding, align_corners=False)
+
+    def undo(self, gradient: Tensor) -> Tensor:
+        """Carry an image's gradient back to the view."""
+        return F.grid_sample(gradient, self.back, padding_mode="zeros", align_corners=False)
+
+
 def bicubic_weights(size: int) -> Tensor:
     """Weights f32 [size, POINTS] that interpolate between control points, from end to end of a line."""
     points = torch.eye(POINTS)[None, :, :, None]
     return F.interpolate(points, (size, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
 
 
-@dataclass(frozen=True)
-class Warp:
-    """Where an image f32 [1, C, size, size] is sampled, and its gradient, f32 [1, size, size, 2] in [-1, 1]: x, y."""
+def draw_warp(weights: Tensor, draws: Tensor, grid: int, frame: Similarity | None) -> Warp:
+    """Choose what an image shows of a view of `grid` pixels each way: its frame, or all of it, bent.
 
-    forth: Tensor
-    back: Tensor
-
-    def of(self, image: Tensor) -> Tensor:
-        """Bend an image; beyond the ends the last pixel goes on."""
-        return F.grid_sample(image, self.forth, padding_mode="border", align_corners=False)
-
-    def undo(self, gradient: Tensor) -> Tensor:
-        """Bend the gradient of a bent image back."""
-        return F.grid_sample(gradient, self.back, padding_mode="zeros", align_corners=False)
-
-
-def draw_warp(weights: Tensor, draws: Tensor) -> Warp:
-    """Choose a warp by `draws` f32 [DRAWS] in [-1, 1), of images of the size that the `bicubic_weights` are for."""
+    `draws` f32 [DRAWS] in [-1, 1) decide how; `weights` are the `bicubic_weights` of the image's size. Without draws,
+    where they are zero, nothing is bent.
+    """
     size = weights.shape[0]
     # From -1 to 1 the edge is 2 long.
     control = 2 * REACH * draws.reshape(2, POINTS, POINTS)
-    field = weights @ control @ weights.T
-    line = (torch.arange(size, dtype=torch.float32) + 0.5) * (2 / size) - 1
-    still = torch.stack([line[None].expand(size, size), line[:, None].expand(size, size)])
+    field = (weights @ control @ weights.T)[None]
+
+    def displacement(points: Tensor) -> Tensor:
+        return F.grid_sample(field, points, padding_mode="border", align_corners=False).permute(0, 2, 3, 1)
+
+    image, view = _pixels(size), _pixels(grid)
+    bent = image + field.permute(0, 2, 3, 1)
+    still = frame.undo(view) if frame else view
     # What lands on a pixel came from about where the field at that pixel points from.
-    inverse = F.grid_sample(field[None], _grid(still - field), padding_mode="border", align_corners=False)[0]
-    return Warp(_grid(still + field), _grid(still - inverse))
+    back = still - displacement(still - displacement(still))
+    return Warp(frame.of(bent) if frame else bent, back, frame is not None)
 
 
-def _grid(points: Tensor) -> Tensor:
-    return points.permute(1, 2, 0)[None]
+def _pixels(size: int) -> Tensor:
+    """Return the middles of pixels, f32 [1, size, size, 2], x and y from -1 to 1."""
+    line = (torch.arange(size, dtype=torch.float32) + 0.5) * (2 / size) - 1
+    return torch.stack([line[None].expand(size, size), line[:, None].expand(size, size)], -1)[None]
+
+
+def _multiply(points: Tensor, factor: Tensor) -> Tensor:
+    """Multiply complex numbers, f32 [..., 2]."""
+    real = points[..., 0] * factor[..., 0] - points[..., 1] * factor[..., 1]
+    imaginary = points[..., 0] * factor[..., 1] + points[..., 1] * factor[..., 0]
+    return torch.stack([real, imaginary], -1)

@@ -15,13 +15,15 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source
-from face_encryption.export.graphs import FEATURE, cloak_reference_graph, cloak_step_graph, gradient_graph
+from face_encryption.export.cloak import GRID, CloakReference, Source, cloak_in_turn
+from face_encryption.export.face_mask import UPRIGHT
+from face_encryption.export.graphs import FEATURE, cloak_graph, cloak_reference_graph, gradient_graph
 from face_encryption.export.loop import looped
 from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import picture
-from face_encryption.export.views import DRAWS, draw_view, shrink
+from face_encryption.export.views import shrink
+from face_encryption.export.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
@@ -144,23 +146,35 @@ def test_gradient_of_anothers_network_is_autograds(others: dict[str, AlignedReco
 
 
 def test_a_frame_is_where_alignment_looks(others: dict[str, AlignedRecognizer]) -> None:
-    """Upright keypoints: the frame's view and Pillow's alignment show the same."""
+    """What a recognizer sees is what Pillow's alignment shows, of a tilted face too."""
     face = picture(100)
     for recognizer, source in zip(others.values(), sources(others), strict=True):
-        upright = (recognizer.template * 0.6 + [14, 18]).astype(np.float32)
-        frame = source.frame(torch.from_numpy(upright) / len(face))
-        view = draw_view(len(face), source.size, torch.zeros(DRAWS), 0.0, frame)
-        seen = view.of(shrink(torch.from_numpy(face).float(), len(face)))[0].permute(1, 2, 0).numpy()
-        aligned = np.asarray(align(face, upright, recognizer.size, recognizer.template), np.float32)
-        assert np.abs(seen - aligned).mean() < 1
+        points = np.zeros((6, 2), np.float32)
+        points[:4] = recognizer.template @ [[0.6, 0.15], [-0.15, 0.6]] + [22, 12]
+        frame = source.frame(torch.from_numpy(points) / len(face))
+        warp = draw_warp(bicubic_weights(source.size), torch.zeros(DRAWS), len(face), frame)
+        seen = warp.of(shrink(torch.from_numpy(face).float(), len(face))[None])[0].permute(1, 2, 0).numpy()
+        aligned = np.asarray(align(face, points, recognizer.size, recognizer.template), np.float32)
+        assert np.abs(seen - aligned).mean() < 1.5
 
 
-@pytest.mark.parametrize("steps", [1, 4])
+def test_a_face_without_keypoints_is_seen_upright(others: dict[str, AlignedRecognizer]) -> None:
+    (source, _) = sources(others)
+    nowhere, upright = source.frame(torch.full((6, 2), 0.5)), source.frame(UPRIGHT)
+    assert nowhere
+    assert upright
+    assert torch.equal(nowhere.turn, upright.turn)
+    assert torch.equal(nowhere.shift, upright.shift)
+    assert abs(float(upright.turn[1])) < 0.01
+
+
+@pytest.mark.parametrize("steps", [2, 4])
 def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], steps: int) -> None:
     found = sources(others)
     surrogates = [other_surrogate(recognizer) for recognizer in others.values()]
     gradients = [gradient_graph(each, FEATURE) for each in surrogates]
-    graph, reference = looped(cloak_step_graph(gradients, found)), cloak_reference_graph(gradients, found)
+    graph = looped(cloak_graph(gradients, found, range(2)), 2)
+    reference = cloak_reference_graph(gradients, found)
     assert {node.domain for each in (graph, reference) for node in each.graph} == {""}
     shown = {"face": picture(100), "keypoints": KEYPOINTS}
     (own,) = session(reference).run(None, shown)
@@ -169,7 +183,7 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     np.testing.assert_allclose(own, seen.numpy(), atol=1e-5)
     feed: dict[str, Any] = {**shown, "reference": own, **NUMBERS}
     with torch.no_grad():
-        want, expected = Cloak(found).repeated(steps, *(torch.from_numpy(np.asarray(each)) for each in feed.values()))
+        want, expected = cloak_in_turn(found, steps, *(torch.from_numpy(np.asarray(each)) for each in feed.values()))
     feed["steps"] = np.array(steps)
     got, losses = session(graph).run(None, feed)
     assert np.abs(got.astype(int) - feed["face"]).max() <= 16
@@ -180,18 +194,20 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     np.testing.assert_allclose(session(graph).run(None, feed | {"reference": 3 * own})[1], losses, atol=1e-3)
 
 
-def test_the_graph_is_its_steps(others: dict[str, AlignedRecognizer]) -> None:
+def test_the_graph_is_its_steps_in_turn(others: dict[str, AlignedRecognizer]) -> None:
+    """Of three steps it makes two rounds of two."""
     found, steps = sources(others), 3
     gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in others.values()]
-    step = cloak_step_graph(gradients, found)
-    single, repeated = session(step), session(looped(step))
+    singles = [session(cloak_graph(gradients, found, [turn])) for turn in range(2)]
+    repeated = session(looped(cloak_graph(gradients, found, range(2)), 2))
     reference = np.random.default_rng(0).normal(size=sum(source.dimensions for source in found)).astype(np.float32)
     feed = {"face": picture(100), "keypoints": KEYPOINTS, "reference": reference, **NUMBERS, "steps": np.array(steps)}
     want, losses = repeated.run(None, feed)
     perturbation = buffer = np.full((3, GRID, GRID), np.nan, np.float32)  # nothing of these counts at the beginning
-    for iteration in range(steps):
+    assert len(losses) == 4
+    for iteration in range(4):
         state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(iteration)}
-        perturbation, buffer, got, loss = single.run(None, feed | state)
+        perturbation, buffer, got, loss = singles[iteration % 2].run(None, feed | state)
         assert loss == pytest.approx(losses[iteration], abs=1e-3)
     assert np.array_equal(got, want)
 
@@ -210,7 +226,7 @@ def test_protect_uses_the_cloak_that_was_exported(
     assert protector.artifacts.attack("feature").text("surrogates") == '["ours", "one", "two"]'
     png = io.BytesIO()
     Image.fromarray(astronaut).save(png, "PNG")
-    chosen = Settings(budget=0.04, clamp=16, steps=2)
+    chosen = Settings(budget=0.04, clamp=16, steps=6)
     protected = protector.protect(png.getvalue(), chosen)
     saved = np.asarray(Image.open(io.BytesIO(protected.data)))
     assert 0 < np.abs(saved.astype(int) - astronaut).max() <= protector.plan(chosen).bound

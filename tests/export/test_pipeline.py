@@ -15,7 +15,7 @@ from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.weights import with_bodies
 from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
 
-ATTACKS = [f"attack-{kind}{form}.onnx" for kind in ("label", "feature") for form in ("", "-step")]
+ATTACKS = [f"attack-{name}.onnx" for name in ("label", "label-step", "feature", "feature-step-0")]
 
 
 def metadata(path: Path) -> dict[str, str]:

@@ -77,7 +77,9 @@ def test_the_runtime_widens_when_it_loads(
     assert ops(tmp_path / "0") == ops(tmp_path / "1")
     feed = {each.name: np.array(1, np.float32) for each in sessions[0].get_inputs() if each.type == "tensor(float)"}
     feed |= {each.name: np.array(1) for each in sessions[0].get_inputs() if each.type == "tensor(int64)"}
-    feed |= {"face": picture(97)} | ({"reference": np.full(512, 512**-0.5, np.float32)} if "feature" in name else {})
+    feed |= {"face": picture(97)}
+    if "feature" in name:
+        feed |= {"reference": np.full(512, 512**-0.5, np.float32), "keypoints": np.zeros((6, 2), np.float32)}
     for got, want in zip(*(each.run(None, feed) for each in sessions), strict=True):
         np.testing.assert_array_equal(got, want)
 
