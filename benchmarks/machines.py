@@ -45,7 +45,7 @@ def protect(photo: Path, made: Path, artifacts: Path, steps: list[int]) -> None:
     for count in steps:
         protected = protector.protect(data, Settings(steps=count))
         answers[f"protected-{count}"] = read_photo(protected.data).pixels
-        answers[f"bound-{count}"] = protected.plan.bound
+        answers[f"bound-{count}"] = max(face.plan.bound for face in protected.faces if face.plan)
         answers[f"similarity-{count}"] = [face.similarity for face in protected.faces]
         print(f"K = {count}: similarity {', '.join(f'{face.similarity:.4f}' for face in protected.faces)}", flush=True)
     np.savez_compressed(made, **answers)

@@ -41,15 +41,15 @@ from face_encryption.training.model import CheckpointError, Description, load_ch
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
 OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)
 MODELS = Path(str(files("face_encryption.models")))
-# What an attack uses when nobody says otherwise; see `docs/artifacts.md`. The cloak's strengths were chosen by eye on
-# large portraits, and from curves of protection against what is seen.
+# What an attack uses when nobody says otherwise; see `docs/artifacts.md`. A cloak's strength is a ladder: a face begins
+# on its first rung, and while it is still a match goes on up to its last.
 CLOAK_DEFAULTS: dict[str, Any] = {
     "strength": {
-        "low": {"budget": 0.03, "clamp": 12},
-        "medium": {"budget": 0.04, "clamp": 16},
-        "high": {"budget": 0.09, "clamp": 32},
+        "low": [{"budget": 0.015, "clamp": 12}, {"budget": 0.02, "clamp": 12}],
+        "medium": [{"budget": 0.03, "clamp": 12}, {"budget": 0.04, "clamp": 16}],
+        "high": [{"budget": 0.06, "clamp": 32}, {"budget": 0.09, "clamp": 32}],
     },
-    "effort": {"fast": {"steps": 5}, "normal": {"steps": 10}, "thorough": {"steps": 20}},
+    "effort": {"fast": {"steps": 5}, "normal": {"steps": 12}, "thorough": {"steps": 24}},
 }
 # Epsilon by strength, in levels, and steps whose size suits an epsilon of 8. Momentum is the shortest way to a label,
 # which is reached in a few steps.

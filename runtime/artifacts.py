@@ -102,7 +102,7 @@ class Graph:
         text = self.text(key)
         try:
             return convert(text)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactsError(
                 f"{self.path}: the metadata {_PREFIX}{key} cannot be read ({_one_line(error)}); export again"
             ) from error

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from .errors import ArtifactsError, FaceEncryptionError, OutputError, PhotoError
+from .errors import STILL_A_MATCH, ArtifactsError, FaceEncryptionError, NoFaceError, OutputError, PhotoError
 from .files import Target, find_photos, left_out, source
 from .writing import ExistsError, is_taken, remove_leftovers
 
@@ -32,16 +32,27 @@ class Report:
         facts: the results as JSON types.
         notes: what is neither a result nor an error.
         skipped: nothing had to be done.
+        matches: how many faces of the result are still a match.
     """
 
     lines: tuple[str, ...]
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
     skipped: bool = False
+    matches: int = 0
 
 
 # What is done to one photo; the target is None where nothing is written.
 Work = Callable[[Path, Target | None], Report]
+# What is said of one photo whose result exists.
+Skip = Callable[[Path, Target], Report]
+
+
+def report_skipped(target: Target) -> Report:
+    """Report that a photo is skipped because there is a file where its result would go."""
+    facts = {"output": str(target.path), "skipped": "exists already"}
+    note = f"skipped, {target.path} exists already, perhaps of another photo or with other settings"
+    return Report((), facts, (note,), skipped=True)
 
 
 def list_photos(text: str) -> list[Path]:
@@ -67,8 +78,9 @@ class Batch:
             as_json: print results as one JSON object a photo.
         """
         self._as_json = as_json
-        self._exit_code = 0
+        self._failures: list[int] = []
         self._counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._matches = 0
         self._targets: dict[Path, Target] = {}
         self._owners: dict[str, Path] = {}
         self._bar = False
@@ -89,13 +101,22 @@ class Batch:
             click.echo(f"{photo}: left out, made of {source(photo)}", err=True)
         self.photos = [photo for photo in photos.values() if photo not in results]
 
-    def run(self, work: Work, targets: list[Target] | None = None, jobs: int = 1) -> None:
+    def run(
+        self,
+        work: Work,
+        targets: list[Target] | None = None,
+        jobs: int = 1,
+        skip: Skip = lambda _, target: report_skipped(target),
+    ) -> None:
         """Work on each photo, and leave with the exit code of the first failure.
+
+        A face that is still a match outweighs photos without a face, which nearly every folder holds, and nothing else.
 
         Args:
             work: is called from several threads when there are several jobs.
             targets: for each photo, where its result goes; photos whose result exists are skipped.
             jobs: how many photos to work on at once.
+            skip: what is said of a photo that is skipped.
         """
         self._targets = dict(zip(self.photos, targets or [], strict=False))
         self._owners = {}
@@ -103,21 +124,30 @@ class Batch:
             self._owners.setdefault(_place(target), photo)
         remove_leftovers({target.path.parent for target in self._targets.values()})
         with _mapping(jobs) as mapped, contextlib.closing(self._progress()) as photos:  # ends the bar if interrupted
-            outcomes = mapped(lambda photo: self._attempt(work, photo), self.photos)
+            outcomes = mapped(lambda photo: self._attempt(work, skip, photo), self.photos)
             for photo, outcome in zip(photos, outcomes, strict=True):
                 self._say(photo, outcome)
         if sum(self._counts.values()) > 1:
-            click.echo(", ".join(f"{count} {what}" for what, count in self._counts.items()), err=True)
-        click.get_current_context().exit(self._exit_code)
+            counts = [f"{count} {what}" for what, count in self._counts.items()]
+            if self._matches:
+                counts.append(f"{self._matches} {'faces' if self._matches > 1 else 'face'} STILL A MATCH")
+            click.echo(", ".join(counts), err=True)
+        codes = self._failures
+        if self._matches:
+            codes = [*(code for code in codes if code != NoFaceError.exit_code), STILL_A_MATCH]
+        click.get_current_context().exit(codes[0] if codes else 0)
 
-    def _attempt(self, work: Work, photo: Path) -> Report | FaceEncryptionError:
+    def _attempt(self, work: Work, skip: Skip, photo: Path) -> Report | FaceEncryptionError:
         target = self._targets.get(photo)
         try:
             if target is not None and self._is_taken(photo, target):
-                return _skipped(target)
-            return work(photo, target)
-        except ExistsError as error:  # written by another process meanwhile
-            return error if target is None or target.named else _skipped(target)
+                return skip(photo, target)
+            try:
+                return work(photo, target)
+            except ExistsError:  # written by another process meanwhile
+                if target is None or target.named:
+                    raise
+                return skip(photo, target)
         except ArtifactsError:
             raise  # the next photo would meet the same
         except FaceEncryptionError as error:
@@ -144,6 +174,7 @@ class Batch:
             self._fail(photo, outcome)
             return
         self._counts["skipped" if outcome.skipped else "done"] += 1
+        self._matches += outcome.matches
         if self._as_json:
             self._print({"input": str(photo)} | outcome.facts)
         else:
@@ -153,7 +184,7 @@ class Batch:
             click.echo(f"{photo}: {note}", err=True)
 
     def _fail(self, photo: Path, error: FaceEncryptionError) -> None:
-        self._exit_code = self._exit_code or error.exit_code
+        self._failures.append(error.exit_code)
         self._counts["failed"] += 1
         self._clear_bar()
         click.echo(f"Error: {photo}: {error}", err=True)
@@ -193,12 +224,6 @@ def _mapping(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
             yield pool.map
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _skipped(target: Target) -> Report:
-    facts = {"output": str(target.path), "skipped": "exists already"}
-    note = f"skipped, {target.path} exists already, perhaps of another photo or with other settings"
-    return Report((), facts, (note,), skipped=True)
 
 
 def _place(target: Target) -> str:

@@ -1,6 +1,7 @@
 """The command line: `face-encryption protect`, `detect` and `inspect`, and the commands of the other stages.
 
-Exit codes are those of `errors`; of several failures, the first one's.
+Exit codes are those of `errors`; of several failures, the first one's. Faces that are still a match count more than
+photos without a face, and less than any other failure.
 """
 
 import json
@@ -12,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .batch import NO_MEMORY, Batch, Report, list_photos
+from .batch import NO_MEMORY, Batch, Report, list_photos, report_skipped
 from .errors import FaceEncryptionError, NoFaceError, PhotoError
 from .files import DETECTED, PROTECTED, Target, choose_targets, read, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from .protector import Protector
+    from .results import FaceResult
+    from .settings import Settings
 
 INTERRUPTED = 130
 
@@ -163,18 +168,14 @@ def protect(
 
     IN is a file, a folder or a pattern. Faces are numbered from left to right, as `detect` shows them. Without --label
     or --away each face is cloaked: moved away from itself, whoever it shows.
-    """
-    if label is not None and away:
-        raise click.UsageError("--label and --away exclude each other.")
-    if gallery and (label is not None or away):
-        raise click.UsageError("--gallery is for faces that move away from themselves, not for --label or --away.")
-    if consent and label is None:
-        raise click.UsageError("--consent says that the person of --label consents; give --label.")
-    if label is not None and not consent:
-        raise click.UsageError(f'This makes "{label}" the match. Say that they agree: --consent.')
 
+    A cloak after which our own recognizer still matches a face is made again with more steps, then with more change, up
+    to the upper end of --strength; but never with more than --steps, --budget and --clamp say by hand. When nothing
+    helped, the copy of the least similarity is written and the exit code is 8, now and when the command finds that copy
+    again.
+    """
+    _check_usage(label, away, consent, gallery)
     from .protector import Protector
-    from .report import protected_json, result_line
     from .settings import Settings
 
     settings = Settings(label=label, away=away, **choices)
@@ -186,20 +187,11 @@ def protect(
     targets = choose_targets(batch.photos, inputs, out, PROTECTED)
     if gallery:
         settings = replace(settings, gallery=_enroll(protector, gallery))
-    stronger = " or ".join(
-        option
-        for option, possible in (
-            ("--strength high", settings.budget is settings.epsilon is None and settings.strength != "high"),
-            ("--effort thorough", settings.steps is None and settings.effort != "thorough"),
-        )
-        if possible
-    )
 
     def work(photo: Path, target: Target | None) -> Report:
         assert target is not None
         protected = protector.protect(read(photo), settings)
         write(target.path, protected.data)
-        name = click.format_filename(photo)
         facts = {
             "output": str(target.path),
             "label": label,
@@ -211,12 +203,48 @@ def protect(
         if gallery:
             known = ", ".join(f"face {face.number} matches {face.gallery}" for face in protected.faces)
             notes.append(f"of the gallery's faces {known}")
-        if any(face.matched for face in protected.faces):
-            notes.append("a face is still a match" + (f"; remove that file and try {stronger}" if stronger else ""))
-        lines = [result_line(name, face) for face in protected.faces]
-        return Report(tuple(lines), facts | protected_json(protected), tuple(notes))
+        report = Report((), facts | {"notes": list(protected.notes)}, tuple(notes))
+        return _with_faces(report, photo, target, protected.faces, settings)
 
-    batch.run(work, targets, jobs)
+    batch.run(work, targets, jobs, lambda photo, target: _measure_again(protector, photo, target, settings))
+
+
+def _check_usage(label: str | None, away: bool, consent: bool, gallery: tuple[str, ...]) -> None:
+    if label is not None and away:
+        raise click.UsageError("--label and --away exclude each other.")
+    if gallery and (label is not None or away):
+        raise click.UsageError("--gallery is for faces that move away from themselves, not for --label or --away.")
+    if consent and label is None:
+        raise click.UsageError("--consent says that the person of --label consents; give --label.")
+    if label is not None and not consent:
+        raise click.UsageError(f'This makes "{label}" the match. Say that they agree: --consent.')
+
+
+def _measure_again(protector: "Protector", photo: Path, target: Target, settings: "Settings") -> Report:
+    """Report of a photo that has its copy whether a face is still a match in it."""
+    report = report_skipped(target)
+    try:
+        faces = protector.measure(read(photo), read(target.path), settings)
+    except (NoFaceError, PhotoError) as error:
+        reason = "no face found" if isinstance(error, NoFaceError) else error
+        return replace(report, notes=(f"{report.notes[0]}; it cannot be measured again ({reason})",))
+    return _with_faces(report, photo, target, faces, settings)
+
+
+def _with_faces(
+    report: Report, photo: Path, target: Target, faces: "Sequence[FaceResult]", settings: "Settings"
+) -> Report:
+    """Add to a report what became of a photo's faces; if it was skipped, lines for those that are still a match."""
+    from .report import result_json, result_line, suggest_stronger
+
+    name, stronger = click.format_filename(photo), suggest_stronger(settings)
+    lines = [result_line(name, face, stronger) for face in faces if face.matched or not report.skipped]
+    matches = sum(face.matched for face in faces)
+    notes = (f"{target.path} exists already",) if matches and report.skipped else report.notes
+    if matches and stronger:
+        notes += (f"remove {target.path} before you try {stronger}",)
+    facts = report.facts | {"faces": [result_json(face) for face in faces]}
+    return replace(report, lines=tuple(lines), facts=facts, notes=notes, matches=matches)
 
 
 def _enroll(protector: "Protector", inputs: tuple[str, ...]) -> "NDArray[np.float32]":

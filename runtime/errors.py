@@ -4,6 +4,10 @@ Every message is one line that says what is wrong, where, and how to mend it. Us
 an interrupted command exits with 130.
 """
 
+# What a batch exits with when it is done and a face of a protected photo is still a match: no failure, for the photo is
+# written, but nobody should share it unaware.
+STILL_A_MATCH = 8
+
 
 class FaceEncryptionError(Exception):
     """Any failure that the user can mend; `exit_code` is what the command line exits with."""

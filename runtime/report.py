@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 from .faces import Face
-from .results import FaceResult, ProtectedPhoto, Recognition
+from .results import FaceResult, Recognition
+from .settings import Settings
 
 
-def result_line(photo: str, result: FaceResult) -> str:
-    """Return the one line that says what became of a face."""
-    verdict = "STILL A MATCH" if result.matched else "no match"
+def result_line(photo: str, result: FaceResult, stronger: str = "") -> str:
+    """Return the one line that says what became of a face; `stronger` is what to try where it is still a match."""
+    verdict = f"STILL A MATCH{stronger and f', try {stronger}'}" if result.matched else "no longer matches"
     return (
         f"{photo} face {result.number}: {verdict}"
         f" (similarity {result.similarity:.2f}, threshold {result.threshold:.2f}),"
@@ -19,32 +20,37 @@ def result_line(photo: str, result: FaceResult) -> str:
     )
 
 
+def suggest_stronger(settings: Settings) -> str:
+    """Return what to try after these settings left a face a match: options, or "" where there is nothing stronger."""
+    given = [f"--{name}" for name in ("budget", "clamp", "epsilon") if getattr(settings, name) is not None]
+    if given:
+        return f"a larger {' or '.join(given)}"
+    if settings.strength != "high":
+        return f"--strength {'medium' if settings.strength == 'low' else 'high'}"
+    if settings.steps is not None:
+        return "more --steps"
+    return "--effort thorough" if settings.labelled and settings.effort != "thorough" else ""
+
+
 def face_line(photo: str, number: int, face: Face) -> str:
     """Return the one line that says where a face is."""
     x0, y0, x1, y1 = face.box
     return f"{photo} face {number}: box {x0:.0f},{y0:.0f} to {x1:.0f},{y1:.0f}, score {face.score:.2f}"
 
 
-def protected_json(protected: ProtectedPhoto) -> dict[str, Any]:
-    """Return what was done to a photo, as JSON types. An infinite PSNR, of no change, is null."""
-    return {
-        **asdict(protected.plan),
-        "faces": [
-            face_json(result.number, result.face)
-            | {
-                "matched": result.matched,
-                "similarity": result.similarity,
-                "threshold": result.threshold,
-                "gallery": result.gallery,
-                "before": {"name": result.before.name, "probability": result.before.probability},
-                "after": {"name": result.after.name, "probability": result.after.probability},
-                "change": result.change,
-                "psnr": result.psnr if math.isfinite(result.psnr) else None,
-                "seconds": result.seconds,
-            }
-            for result in protected.faces
-        ],
-        "notes": list(protected.notes),
+def result_json(result: FaceResult) -> dict[str, Any]:
+    """Return what became of a face, as JSON types. An infinite PSNR, of no change, is null."""
+    return face_json(result.number, result.face) | {
+        "matched": result.matched,
+        "similarity": result.similarity,
+        "threshold": result.threshold,
+        "gallery": result.gallery,
+        "before": {"name": result.before.name, "probability": result.before.probability},
+        "after": {"name": result.after.name, "probability": result.after.probability},
+        **(asdict(result.plan) if result.plan else {}),
+        "change": result.change,
+        "psnr": result.psnr if math.isfinite(result.psnr) else None,
+        "seconds": result.seconds,
     }
 
 

@@ -39,9 +39,10 @@ class FaceResult:
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
         gallery: how many faces of the gallery matched the original face, and were moved away from too.
+        plan: the numbers of the attempt that was kept; None where an earlier run protected the face.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
         psnr: of the face's square, in dB; infinite when nothing changed.
-        seconds: the time that recognising and attacking it took.
+        seconds: the time that recognising and attacking it took, all attempts together.
     """
 
     number: int
@@ -51,6 +52,7 @@ class FaceResult:
     similarity: float
     threshold: float
     gallery: int
+    plan: Plan | None
     change: int
     psnr: float
     seconds: float
@@ -68,11 +70,9 @@ class ProtectedPhoto:
     Attributes:
         data: the bytes of the file, of the same format as the original.
         faces: a result for each protected face.
-        plan: the numbers that the attack ran with.
         notes: what else the user may want to know, one line each.
     """
 
     data: bytes = field(repr=False)
     faces: tuple[FaceResult, ...]
-    plan: Plan
     notes: tuple[str, ...]

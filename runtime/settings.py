@@ -21,7 +21,9 @@ class Settings:
 
     Attributes:
         strength: how much of the change may be seen, by name; `budget` and `clamp`, or `epsilon`, take its place.
-        effort: a number of steps by name; `steps` takes its place.
+        effort: a number of steps by name; `steps` takes its place. A cloak that leaves a face a match is made again,
+            with more steps, then up to the upper end of its strength; but never with more than `steps`, `budget` and
+            `clamp` say.
         budget: of a cloak: the mean cost of the change in a face's square, about 1 - SSIM, in (0, 1].
         clamp: of a cloak: no pixel changes by more than this, in pixel levels, in [1, 255].
         steps: how many steps the attack takes, in [1, 1000].
@@ -123,25 +125,37 @@ class LabelPlan:
 Plan = CloakPlan | LabelPlan
 
 
-def plan_cloak(text: str, settings: Settings) -> CloakPlan:
-    """Return what a cloak does for what the user chose; `text` is the metadata `defaults` of its graph.
+def plan_cloak(text: str, settings: Settings) -> tuple[CloakPlan, ...]:
+    """Return the attempts of a cloak at what the user chose, in order; `text` is the metadata `defaults` of its graph.
+
+    The first is the strength's first rung with the effort's steps. Those after it are for a face that is still a match:
+    the same rung, then the following ones, each with the most steps of any effort. A budget or a clamp given by hand
+    makes one rung of it with what the first rung says of the other; steps given by hand are those of all attempts.
 
     Raises:
         SettingError: the artifacts know no strength or effort of this name.
-        KeyError, TypeError, ValueError: it is not such a text.
+        KeyError, IndexError, TypeError, ValueError: it is not such a text.
     """
     raw = json.loads(text)
-    strength = _named(raw["strength"], "strength", settings.strength)
+    rungs = _named(raw["strength"], "strength", settings.strength)
+    if settings.budget is not None or settings.clamp is not None:
+        rungs = rungs[:1]  # the look is chosen by hand
     effort = _named(raw["effort"], "effort", settings.effort)
-    return CloakPlan(
-        _first(settings.budget, float(strength["budget"])),
-        _first(settings.clamp, float(strength["clamp"])),
-        settings.steps or int(effort["steps"]),
-    )
+    steps = settings.steps or int(effort["steps"])
+    most = settings.steps or max(steps, *(int(each["steps"]) for each in raw["effort"].values()))
+    attempts = [
+        CloakPlan(
+            _first(settings.budget, float(rung["budget"])),
+            _first(settings.clamp, float(rung["clamp"])),
+            number,
+        )
+        for rung, number in ((rungs[0], steps), *((rung, most) for rung in rungs))
+    ]
+    return tuple(dict.fromkeys(attempts))
 
 
 def plan_label(text: str, settings: Settings) -> LabelPlan:
-    """Return what an attack on a label does for what the user chose; as `plan_cloak`."""
+    """Return what an attack on a label does for what the user chose; as `plan_cloak`, but there is one attempt."""
     raw = json.loads(text)
     epsilon = _first(settings.epsilon, float(_named(raw["strength"], "strength", settings.strength)))
     effort = _named(raw["effort"], "effort", settings.effort)

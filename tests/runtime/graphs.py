@@ -8,8 +8,9 @@ from onnx import TensorProto, helper
 from face_encryption.runtime.artifacts import FORMAT_VERSION
 
 CLOAK_DEFAULTS = (
-    '{"strength": {"low": {"budget": 0.02, "clamp": 10}, "medium": {"budget": 0.05, "clamp": 20},'
-    ' "high": {"budget": 0.1, "clamp": 40}}, "effort": {"fast": {"steps": 2}, "normal": {"steps": 4}}}'
+    '{"strength": {"low": [{"budget": 0.02, "clamp": 10}],'
+    ' "medium": [{"budget": 0.05, "clamp": 20}, {"budget": 0.07, "clamp": 20}, {"budget": 0.08, "clamp": 30}],'
+    ' "high": [{"budget": 0.1, "clamp": 40}]}, "effort": {"fast": {"steps": 2}, "normal": {"steps": 4}}}'
 )
 LABEL_DEFAULTS = (
     '{"epsilon": 8, "strength": {"low": 4, "medium": 8, "high": 12}, "momentum": 1, "diversity": 0.5,'

@@ -7,8 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from face_encryption.runtime import NoFaceError, OutputError
+from face_encryption.runtime import FaceEncryptionError, NoFaceError, OutputError, PhotoError
 from face_encryption.runtime.batch import Batch, Report, Work
+from face_encryption.runtime.errors import STILL_A_MATCH
 from face_encryption.runtime.files import PROTECTED, Target, choose_targets, write
 
 TIMEOUT = 20  # seconds until a test that would wait for ever fails instead
@@ -70,6 +71,29 @@ def test_results_come_in_the_order_of_the_photos(photos: list[Path]) -> None:
         *(photo.name for photo in photos[1:]),
         "29 done, 0 skipped, 1 failed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("failures", "exit_code"),
+    [
+        ({}, STILL_A_MATCH),
+        ({3: NoFaceError("no face found")}, STILL_A_MATCH),
+        ({3: OutputError("no room")}, OutputError.exit_code),
+        ({3: NoFaceError("no face found"), 4: PhotoError("torn"), 5: OutputError("no room")}, PhotoError.exit_code),
+    ],
+)
+def test_faces_that_are_still_a_match_count_more_than_photos_without_a_face(
+    photos: list[Path], failures: dict[int, FaceEncryptionError], exit_code: int
+) -> None:
+    def work(photo: Path, _: object) -> Report:
+        if error := failures.get(photos.index(photo)):
+            raise error
+        return Report((photo.name,), {}, matches=2 * (photo == photos[1]) + (photo == photos[-1]))
+
+    result = run(work, photos)
+    assert result.exit_code == exit_code
+    last = f"{30 - len(failures)} done, 0 skipped, {len(failures)} failed, 3 faces STILL A MATCH"
+    assert result.output.splitlines()[-1] == last
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -15,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from face_encryption.runtime import cli
+from face_encryption.runtime import PhotoError, Settings, cli
+from face_encryption.runtime.errors import STILL_A_MATCH
 from face_encryption.runtime.photo import read_photo
+from face_encryption.runtime.report import suggest_stronger
 
 from .graphs import CLOAK, RECOGNIZER, artifacts_folder
 from .photos import BAD_PHOTOS
@@ -64,10 +66,10 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.usefixtures("use_artifacts")
 def test_protect(run: Run, photo_file: Path) -> None:
     before = photo_file.read_bytes()
-    result = run("protect", "photo.png", "--steps", 1)
+    result = run("protect", "photo.png", "--strength", "high")
     assert result.exit_code == 0
     assert re.fullmatch(
-        r"photo\.png face 1: (no match|STILL A MATCH) \(similarity -?\d\.\d\d, threshold \d\.\d\d\), "
+        r"photo\.png face 1: no longer matches \(similarity -?\d\.\d\d, threshold \d\.\d\d\), "
         r'was ".+ \d\.\d\d" now ".+ \d\.\d\d", change <= \d+ levels, \d\d\.\d dB, \d+\.\d s\n',
         result.stdout,
     )
@@ -84,10 +86,11 @@ def test_protect_as_json(run: Run, photo_file: Path) -> None:
     facts = json.loads(line)
     assert facts["input"] == "photo.png"
     assert facts["output"] == str(Path("out/photo_protected.png"))
-    assert (facts["budget"], facts["clamp"], facts["steps"], facts["seed"]) == (0.02, 6, 1, 3)
-    assert not {"epsilon", "step_size"} & set(facts)
+    assert facts["seed"] == 3
     assert (facts["attack"], facts["label"], facts["consent"]) == ("cloak", None, None)
     (face,) = facts["faces"]
+    assert (face["budget"], face["clamp"], face["steps"]) == (0.02, 6, 1)
+    assert not {"epsilon", "step_size"} & set(face)
     assert face["number"] == 1
     assert face["matched"] == (face["similarity"] >= face["threshold"])
     assert 0 < face["change"] <= 6
@@ -101,52 +104,127 @@ def test_label_and_consent(run: Run, artifacts: Path) -> None:
     assert refused.exit_code == 2
     assert f'makes "{classes[0]}" the match' in refused.stderr.splitlines()[-1]
     agreed = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "--json", "-o", "b.png", "--consent")
-    assert agreed.exit_code == 0
     facts = json.loads(agreed.stdout)
+    assert agreed.exit_code == (STILL_A_MATCH if facts["faces"][0]["matched"] else 0)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("label", classes[0], True)
 
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_away(run: Run) -> None:
     result = run("protect", "photo.png", "--steps", 1, "--away", "--epsilon", 5, "--step-size", 3, "--json")
-    assert result.exit_code == 0
     facts = json.loads(result.stdout)
     assert (facts["attack"], facts["label"], facts["consent"]) == ("away", None, None)
-    assert (facts["epsilon"], facts["step_size"], facts["steps"]) == (5, 3, 1)
-    assert not {"budget", "clamp"} & set(facts)
-    assert 0 < facts["faces"][0]["change"] <= 5
+    (face,) = facts["faces"]
+    assert result.exit_code == (STILL_A_MATCH if face["matched"] else 0)
+    assert (face["epsilon"], face["step_size"], face["steps"]) == (5, 3, 1)
+    assert not {"budget", "clamp"} & set(face)
+    assert 0 < face["change"] <= 5
 
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_strengths_and_efforts_are_in_order(run: Run) -> None:
     def plan(*options: str) -> dict[str, float]:
         result = run("protect", "photo.png", "--json", "-o", f"out{len(names(Path()))}", *options)
-        facts: dict[str, float] = json.loads(result.stdout)
-        return facts
+        (face,) = json.loads(result.stdout)["faces"]
+        return dict(face)
 
     low, medium, high = (plan("--steps", "1", "--strength", name) for name in ("low", "medium", "high"))
     assert low["budget"] < medium["budget"] < high["budget"]
     assert low["clamp"] <= medium["clamp"] <= high["clamp"]
-    fast, normal, thorough = (plan("--effort", name) for name in ("fast", "normal", "thorough"))
+    fast, normal, thorough = (plan("--effort", name, "--strength", "high") for name in ("fast", "normal", "thorough"))
     assert fast["steps"] < normal["steps"] < thorough["steps"]
-    assert fast["budget"] == normal["budget"] == medium["budget"]
+    assert fast["budget"] == normal["budget"] == thorough["budget"]
 
 
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        (["--budget", 1e-4, "--effort", "fast"], "; remove that file and try --effort thorough"),
-        (["--strength", "low", "--steps", 1], "; remove that file and try --strength high"),
-        (["--budget", 1e-4, "--steps", 1], ""),
-        (["--away", "--epsilon", 1, "--steps", 1], ""),
+        (["--strength", "low", "--steps", 1], "--strength medium"),
+        (["--steps", 1], "--strength high"),
+        (["--budget", 1e-4, "--effort", "fast"], "a larger --budget"),
+        (["--clamp", 1, "--steps", 1], "a larger --clamp"),
+        (["--clamp", 2, "--budget", 1e-4, "--strength", "low"], "a larger --budget or --clamp"),
+        (["--away", "--epsilon", 1, "--steps", 1], "a larger --epsilon"),
     ],
 )
+@pytest.mark.usefixtures("use_artifacts")
+def test_a_face_that_is_still_a_match(run: Run, photo_file: Path, options: list[object], advice: str) -> None:
+    first = run("protect", "photo.png", *options)
+    assert first.exit_code == STILL_A_MATCH
+    assert first.stdout.startswith(f"photo.png face 1: STILL A MATCH, try {advice} (similarity ")
+    assert first.stderr.splitlines() == [
+        "photo.png: written to photo_protected.png",
+        f"photo.png: remove photo_protected.png before you try {advice}",
+    ]
+    copy = photo_file.with_name("photo_protected.png").read_bytes()
+    again = run("protect", "photo.png", *options)
+    assert again.exit_code == STILL_A_MATCH
+    assert without_seconds(again.stdout) == without_seconds(first.stdout)
+    assert again.stderr.splitlines() == [
+        "photo.png: photo_protected.png exists already",
+        f"photo.png: remove photo_protected.png before you try {advice}",
+    ]
+    assert photo_file.with_name("photo_protected.png").read_bytes() == copy
+    assert names(photo_file.parent) == ["photo.png", "photo_protected.png"]
+
+
+def without_seconds(line: str) -> str:
+    return line.rpartition(", ")[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        (Settings(strength="high"), ""),
+        (Settings(strength="high", effort="fast"), ""),  # which took the steps of all efforts
+        (Settings(strength="high", steps=3), "more --steps"),
+        (Settings(strength="high", away=True), "--effort thorough"),
+        (Settings(strength="high", away=True, effort="thorough"), ""),
+    ],
+)
+def test_what_is_stronger_than_high(settings: Settings, advice: str) -> None:
+    assert suggest_stronger(settings) == advice
+
+
+@pytest.mark.usefixtures("use_artifacts")
+def test_a_folder_with_faces_that_are_still_a_match(run: Run, photo_file: Path) -> None:
+    weak = ["protect", ".", "--budget", 1e-4, "--clamp", 1, "--steps", 1, "-o", "out"]
+    shutil.copy("photo.png", "a.png")
+    Image.new("RGB", (64, 64), "green").save("tree.png")
+    first = run(*weak)
+    assert first.exit_code == STILL_A_MATCH  # a photo without a face is in nearly every folder
+    assert first.stderr.splitlines()[-1] == "2 done, 0 skipped, 1 failed, 2 faces STILL A MATCH"
+    # One of the two is made anew, well enough.
+    Path("out/a_protected.png").unlink()
+    assert run("protect", "a.png", "--strength", "high", "-o", "out/").exit_code == 0
+    again = run(*weak, "--json")
+    assert again.exit_code == STILL_A_MATCH
+    assert again.stderr.splitlines()[-1] == "0 done, 2 skipped, 1 failed, 1 face STILL A MATCH"
+    made, still, tree = (json.loads(line) for line in again.stdout.splitlines())
+    assert (made["input"], made["skipped"], made["faces"][0]["matched"]) == ("a.png", "exists already", False)
+    assert (still["input"], still["skipped"], still["faces"][0]["matched"]) == ("photo.png", "exists already", True)
+    assert not {"budget", "clamp", "steps"} & set(still["faces"][0])  # which nobody knows any more
+    assert tree["error"] == "NoFaceError"
+    Path("torn.png").write_bytes(photo_file.read_bytes()[:2000])
+    assert run(*weak).exit_code == PhotoError.exit_code
+    Path("out/photo_protected.png").unlink()
+    Path("torn.png").unlink()
+    Path("tree.png").unlink()
+    assert run("protect", ".", "--strength", "high", "-o", "out").exit_code == 0
+
+
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
-def test_a_face_that_is_still_a_match(run: Run, options: list[object], advice: str) -> None:
-    result = run("protect", "photo.png", *options)
-    assert result.exit_code == 0
-    assert "STILL A MATCH" in result.stdout
-    assert f"photo.png: a face is still a match{advice}" in result.stderr.splitlines()
+def test_a_copy_that_cannot_be_measured_again(run: Run) -> None:
+    taken = "photo.png: skipped, photo_protected.png exists already, perhaps of another photo or with other settings"
+    Image.new("RGB", (64, 64), "green").save("photo_protected.png")
+    result = run("protect", "photo.png")
+    assert (result.exit_code, result.stdout) == (0, "")
+    reason = "it cannot be measured again (the copy is not of the photo's size)"
+    assert result.stderr.splitlines() == [f"{taken}; {reason}"]
+    Image.new("RGB", (64, 64), "green").save("photo.png")
+    result = run("protect", "photo.png")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == [f"{taken}; it cannot be measured again (no face found)"]
 
 
 @pytest.mark.usefixtures("use_artifacts")
@@ -157,7 +235,7 @@ def test_gallery(run: Run, photo_file: Path) -> None:
     Image.new("RGB", (64, 64), "green").save(known / "tree.png")
     (known / "torn.png").write_bytes(photo_file.read_bytes()[:2000])
     (known / "list.txt").write_text("me.png")
-    result = run("protect", "photo.png", "--gallery", "known", "--steps", 1, "--json", "-o", "out")
+    result = run("protect", "photo.png", "--gallery", "known", "--strength", "high", "--json", "-o", "out")
     assert result.exit_code == 0
     assert "known: left out: 1 .txt" in result.stderr.splitlines()
     assert "known/tree.png: no face found; left out of the gallery" in result.stderr.splitlines()
@@ -177,8 +255,8 @@ def test_gallery(run: Run, photo_file: Path) -> None:
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_names_that_a_shell_wrote_out_hold_no_results(run: Run) -> None:
-    assert run("protect", "photo.png", "--steps", 1).exit_code == 0
-    again = run("protect", "photo.png", "photo_protected.png", "--steps", 1)
+    assert run("protect", "photo.png", "--strength", "high").exit_code == 0
+    again = run("protect", "photo.png", "photo_protected.png")
     assert again.exit_code == 0
     assert "photo_protected.png: left out, made of photo.png" in again.stderr.splitlines()
     assert names(Path()) == ["photo.png", "photo_protected.png"]
@@ -200,7 +278,7 @@ def test_folder_of_bad_photos_and_a_good_one(run: Run, photo_file: Path) -> None
     for name, (make, _) in BAD_PHOTOS.items():
         (photo_file.parent / name).write_bytes(make())
     Image.new("RGB", (1, 1)).save("no-face.png")
-    result = run("protect", ".", "--steps", 1, "-o", "out")
+    result = run("protect", ".", "--strength", "high", "-o", "out")
     assert result.exit_code == 3
     assert result.stdout.count("\n") == 1
     assert names(Path("out")) == ["photo_protected.png"]
@@ -391,7 +469,7 @@ def test_detect_draws_a_copy(run: Run, photo_file: Path) -> None:
 def test_inspect(run: Run) -> None:
     assert "recognizer.onnx" in run("inspect").stdout
     found = json.loads(run("inspect", "--json").stdout)
-    assert found["graphs"][0]["metadata"]["defaults"]["strength"]["medium"] == {"budget": 0.05, "clamp": 20}
+    assert found["graphs"][0]["metadata"]["defaults"]["strength"]["medium"][0] == {"budget": 0.05, "clamp": 20}
     assert found["graphs"][0]["metadata"]["surrogates"] == ["ours"]
     assert found["graphs"][1]["metadata"]["defaults"]["epsilon"] == 8
     assert_one_line_error(run("inspect", "elsewhere"), 5, "elsewhere: no such folder")

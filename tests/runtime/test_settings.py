@@ -61,19 +61,28 @@ def test_settings_of_the_other_attack(setting: dict[str, Any], message: str) -> 
 @pytest.mark.parametrize(
     ("setting", "plan"),
     [
-        ({}, CloakPlan(0.05, 20, 4)),
-        ({"strength": "low"}, CloakPlan(0.02, 10, 4)),
-        ({"strength": "high", "effort": "fast"}, CloakPlan(0.1, 40, 2)),
-        ({"budget": 0.3}, CloakPlan(0.3, 20, 4)),
-        ({"strength": "low", "clamp": 7.5}, CloakPlan(0.02, 7.5, 4)),
-        ({"budget": 1, "clamp": 255, "steps": 1000}, CloakPlan(1, 255, 1000)),
-        ({"budget": 1e-6, "clamp": 1, "steps": 1}, CloakPlan(1e-6, 1, 1)),
+        ({"strength": "low"}, [(0.02, 10, 4)]),
+        ({"strength": "low", "effort": "fast"}, [(0.02, 10, 2), (0.02, 10, 4)]),
+        ({}, [(0.05, 20, 4), (0.07, 20, 4), (0.08, 30, 4)]),
+        ({"effort": "fast"}, [(0.05, 20, 2), (0.05, 20, 4), (0.07, 20, 4), (0.08, 30, 4)]),
+        ({"steps": 9}, [(0.05, 20, 9), (0.07, 20, 9), (0.08, 30, 9)]),
+        ({"steps": 1}, [(0.05, 20, 1), (0.07, 20, 1), (0.08, 30, 1)]),
+        ({"budget": 0.3}, [(0.3, 20, 4)]),
+        ({"clamp": 7.5, "effort": "fast"}, [(0.05, 7.5, 2), (0.05, 7.5, 4)]),
+        ({"budget": 1, "clamp": 255, "steps": 1000}, [(1, 255, 1000)]),
+        ({"budget": 1e-6, "clamp": 1, "steps": 1}, [(1e-6, 1, 1)]),
     ],
 )
-def test_plan_of_a_cloak(setting: dict[str, Any], plan: CloakPlan) -> None:
-    found = plan_cloak(CLOAK_DEFAULTS, Settings(**setting))
-    assert found == plan
-    assert found.bound == plan.clamp
+def test_attempts_of_a_cloak(setting: dict[str, Any], plan: list[tuple[float, float, int]]) -> None:
+    attempts = plan_cloak(CLOAK_DEFAULTS, Settings(**setting))
+    assert attempts == tuple(CloakPlan(*each) for each in plan)
+    assert [attempt.bound for attempt in attempts] == [clamp for _, clamp, _ in plan]
+
+
+def test_a_strength_without_rungs_cannot_be_read() -> None:
+    empty = json.loads(CLOAK_DEFAULTS) | {"strength": {"medium": []}}
+    with pytest.raises(IndexError):
+        plan_cloak(json.dumps(empty), Settings())
 
 
 @pytest.mark.parametrize(
