@@ -8,6 +8,7 @@ Path("photo_protected.jpg").write_bytes(protected.data)
 import difflib
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 from .artifacts import Artifacts, Graph, names, threshold_at
 from .errors import NoFaceError, SettingError
-from .faces import Face, detect, overlap, square_around
+from .faces import Box, Detection, Face, find_faces, overlap, square_around
 from .onnx_runtime import warn_if_reporting
 from .photo import Photo, grey, read_photo, read_squares
+from .report import detection_notes
 from .results import FaceResult, ProtectedPhoto, Recognition
 from .settings import Plan, Settings, plan_cloak, plan_label
 
@@ -104,7 +106,24 @@ class Protector:
         Raises:
             ArtifactsError: the detector cannot be loaded or run.
         """
-        return sorted(detect(self.artifacts.detector, image), key=lambda face: face.box)
+        return self.look(image).faces
+
+    def look(self, image: NDArray[np.uint8], min_score: float = 0.5, boxes: Sequence[Box] = ()) -> Detection:
+        """Find the faces in an upright RGB image, uint8 [H, W, 3], and where the detector is unsure.
+
+        Args:
+            image: uint8 [H, W, 3].
+            min_score: from this score on something counts as a face, above 0 and at most 1.
+            boxes: faces given by hand, x0, y0, x1, y1 in pixels, each in place of what was found there.
+
+        Raises:
+            SettingError: a box lies outside of the image.
+            ArtifactsError: the detector cannot be loaded or run.
+        """
+        try:
+            return find_faces(self.artifacts.detector, image, min_score, boxes)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
 
     def recognise(self, face: NDArray[np.uint8]) -> Recognition:
         """Recognise a face.
@@ -180,7 +199,10 @@ class Protector:
         margin = self.artifacts.recognizer.value("crop_margin", float)
 
         photo = read_photo(data, settings.metadata)
-        faces = self.detect(photo.pixels)
+        seen = self.look(photo.pixels, settings.min_score, settings.boxes)
+        faces, hints = seen.faces, detection_notes(seen)
+        if not faces:
+            raise NoFaceError("; ".join(["no face found; nothing was written", *hints]))
         parts = [_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
         done = []
         for part in parts:
@@ -220,7 +242,7 @@ class Protector:
                     seconds,
                 )
             )
-        return ProtectedPhoto(encoded, tuple(results), attack.plan, notes)
+        return ProtectedPhoto(encoded, tuple(results), attack.plan, (*hints, *notes))
 
     def plan(self, settings: Settings) -> Plan:
         """Return the numbers that an attack with these settings runs with.
@@ -263,8 +285,6 @@ def _matches(
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:
     """Return the numbers of the faces to protect, ascending."""
-    if not faces:
-        raise NoFaceError("no face found; nothing was written")
     if numbers is None:
         return list(range(1, len(faces) + 1))
     if missing := [number for number in numbers if number > len(faces)]:
