@@ -299,13 +299,19 @@ def weighted_nms(
 
 def pairwise_iou(builder: GraphBuilder, first: Value, second: Value) -> Value:
     """Intersection over union of every box of `first` [M, 4] with every box of `second` [K, 4]: float32 [M, K]."""
+    intersection, one, two = pairwise_overlap(builder, first, second)
+    return intersection / (one + two - intersection)
+
+
+def pairwise_overlap(builder: GraphBuilder, first: Value, second: Value) -> tuple[Value, Value, Value]:
+    """Areas that boxes share, float32 [M, K], and their own, [M, 1] and [1, K]; else as `pairwise_iou`."""
     one = builder.add("Unsqueeze", first, np.array([1], np.int64))
     two = builder.add("Unsqueeze", second, np.array([0], np.int64))
     low = builder.add("Max", cut(builder, one, 0, 2, 2), cut(builder, two, 0, 2, 2))
     high = builder.add("Min", cut(builder, one, 2, 4, 2), cut(builder, two, 2, 4, 2))
     intersection = _area(builder, builder.add("Relu", high - low))
     areas = [_area(builder, cut(builder, box, 2, 4, 2) - cut(builder, box, 0, 2, 2)) for box in (one, two)]
-    return intersection / (areas[0] + areas[1] - intersection)
+    return intersection, areas[0], areas[1]
 
 
 def _area(builder: GraphBuilder, extent: Value) -> Value:

@@ -104,18 +104,21 @@ class GraphBuilder:
         self.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
         self.outputs.append(helper.make_tensor_value_info(name, element_type, shape))
 
-    def loop(self, count: Value, rows: Value, body: Callable[[GraphBuilder, Value, Value], Value]) -> Value:
-        """Add a loop that makes one table of another, float32 [K, C], as often as `count`, int64, says.
+    def loop(
+        self, count: Value, rows: Value, body: Callable[[GraphBuilder, Value, Value], tuple[Value, Value]]
+    ) -> Value:
+        """Add a loop that makes one table of another, float32 [K, C], as often as `count`, int64, says at most.
 
         `body` is given the builder of what is repeated, the number of the round from 0 and the table, and returns the
-        next table, of the same columns. Values from outside are for it to take over by `within`.
+        next table, of the same columns, and whether to go on, bool. Values from outside are for it to take over by
+        `within`.
         """
         inner = GraphBuilder(prefix=f"{self.prefix}loop_{len(self.nodes)}.")
         turn = inner.input(f"{inner.prefix}round", onnx.TensorProto.INT64, [])
-        going = inner.input(f"{inner.prefix}going", onnx.TensorProto.BOOL, [])
+        inner.input(f"{inner.prefix}going", onnx.TensorProto.BOOL, [])
         table = inner.input(f"{inner.prefix}rows", onnx.TensorProto.FLOAT, [None, None])
-        after = body(inner, turn, table)
-        inner.output(f"{inner.prefix}goes_on", going, onnx.TensorProto.BOOL, [])
+        after, goes_on = body(inner, turn, table)
+        inner.output(f"{inner.prefix}goes_on", goes_on, onnx.TensorProto.BOOL, [])
         inner.output(f"{inner.prefix}next_rows", after, onnx.TensorProto.FLOAT, [None, None])
         constants = list(inner.constants.values())
         graph = helper.make_graph(inner.nodes, "body", inner.inputs, inner.outputs, constants)
