@@ -47,8 +47,9 @@ SHORT_RANGE_LEAST = 0.2
 # What scores lower at first is noise. What scores at least CERTAIN needs no second look; of the others the best few
 # get one, through a window of CLOSE times the box.
 NOISE, CERTAIN, SECOND_LOOKS, CLOSE = 0.25, 0.75, 5, 2.5
-# In turned windows more is noise.
-LEAST_TURNED = 0.45
+# In turned windows more is noise, and an upright face may score as well there: their scores count for less, so that
+# upright boxes lead and turned ones are looked at again.
+LEAST_TURNED, TURNED_WEIGHT = 0.45, 0.7
 # The second look's part of the score, and what is taken off a score that needed one. Of 565 pictures without people 38
 # have a box of 0.5 at first and five after it.
 SECOND_WEIGHT, DOUBT = 0.8, 0.04
@@ -205,7 +206,8 @@ def look(
         low, high = inner.add("Min", one, two), inner.add("Max", one, two)
         points = inner.add("Concat", low, high, pick_points(inner, points, 2, 8), axis=1) * side + corner
         flat = inner.add("Reshape", points, np.array([-1, 16], np.int64))
-        scores = inner.add("Unsqueeze", scores, np.array([1], np.int64))
+        weight = inner.add("Gather", np.array([1, *[TURNED_WEIGHT] * 3], np.float32), quarter, axis=0)
+        scores = inner.add("Unsqueeze", scores * weight, np.array([1], np.int64))
         numbers = inner.add("Cast", number, to=TensorProto.FLOAT)
         facts = inner.add("Concat", turn, inner.add("Unsqueeze", numbers, np.array([0], np.int64)), axis=0)
         shape = inner.add("Concat", inner.add("Shape", scores, start=0, end=1), np.array([2], np.int64), axis=0)
@@ -292,14 +294,13 @@ def _nearest(
 def second_look(
     builder: GraphBuilder, content: bytes, image: Value, points: Value, scores: Value, turns: Value
 ) -> Value:
-    """Return the scores after a second look from close by at the best of the boxes that are not certain, or turned.
+    """Return the scores after a second look from close by at the best of the boxes that are not certain.
 
     `points` f32 [N, 8, 2] and `scores` f32 [N] are best first, `turns` f32 [N]. A box that is looked at again scores
     the weighted mean of both looks; one that is uncertain and gets none keeps its score, but at most `NOISE`.
     """
     one = np.array([1], np.int64)
-    turned = builder.add("Greater", turns, np.float32(0))
-    uncertain = builder.add("Or", builder.add("Less", scores, np.float32(CERTAIN)), turned)
+    uncertain = builder.add("Less", scores, np.float32(CERTAIN))
     indices = builder.add("Squeeze", builder.add("NonZero", uncertain), np.array([0], np.int64))
     chosen = cut(builder, indices, 0, SECOND_LOOKS, 0)
     boxes = builder.add("Reshape", pick_points(builder, points, 0, 2), np.array([-1, 4], np.int64))
@@ -325,6 +326,8 @@ def second_look(
         "Expand", np.zeros((1, 1), np.float32), builder.add("Concat", builder.add("Shape", chosen), one, axis=0)
     )
     seen = builder.add("ReduceMax", builder.add("Concat", none, seen, axis=1), one, keepdims=0)
+    weight = builder.add("Where", builder.add("Equal", turn, np.float32(0)), np.float32(1), np.float32(TURNED_WEIGHT))
+    seen = seen / builder.add("Squeeze", weight, one)
     first = builder.add("Gather", scores, chosen, axis=0)
     mean = first + (seen - first) * np.float32(SECOND_WEIGHT) - np.float32(DOUBT)
     unseen = builder.add("Min", scores, np.float32(NOISE))

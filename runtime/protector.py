@@ -242,7 +242,7 @@ class Protector:
                     seconds,
                 )
             )
-        return ProtectedPhoto(encoded, tuple(results), attack.plan, (*hints, *notes))
+        return ProtectedPhoto(encoded, tuple(results), attack.plan, (f"faces found: {len(faces)}", *hints, *notes))
 
     def plan(self, settings: Settings) -> Plan:
         """Return the numbers that an attack with these settings runs with.

@@ -27,7 +27,7 @@ def face_line(photo: str, number: int, face: Face) -> str:
 
 def detection_notes(seen: Detection) -> tuple[str, ...]:
     """Return what the user may want to know about the faces in a photo: where to look, and what to do, a line each."""
-    notes = [f"{len(seen.faces)} face{'s' * (len(seen.faces) != 1)} found"] if seen.faces else []
+    notes = []
     for face in seen.unsure:
         x0, y0, x1, y1 = (round(edge) for edge in face.box)
         score = math.floor(100 * face.score) / 100  # rounded up it would leave this face out
