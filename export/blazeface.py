@@ -254,13 +254,15 @@ def weighted_nms(
         points: float32 [K, 8, 2], the box's corners and six keypoints, any unit; K may be 0.
         scores: float32 [K], 0 to 1.
         max_faces: int64 scalar, how many clusters to make at most.
-        turns: float32 [K], how the picture was turned when the box was found. Boxes of another turn than the leader's
-            are removed with its cluster but are no part of the mean: their keypoints may show the face upside down.
+        turns: float32 [K], by how many quarters the picture was turned when the box was found. Boxes of different turns
+            stay apart: one of them may have a lying face's keypoints wrong.
 
     Returns:
         Points float32 [N, 8, 2] and scores float32 [N], best first, and the indices of the leaders, int64 [N].
     """
     boxes = builder.add("Reshape", pick_points(builder, points, 0, 2), np.array([0, 4], np.int64))
+    if turns is not None:  # so far apart that they never overlap
+        boxes = boxes + builder.add("Unsqueeze", turns * np.float32(1e5), np.array([1], np.int64))
     # Plain greedy suppression elects exactly the leaders: a box survives it when no earlier leader overlaps it.
     selected = builder.add(
         "NonMaxSuppression",
@@ -284,9 +286,6 @@ def weighted_nms(
     one = np.array([1], np.int64)
     itself = builder.add("Equal", builder.add("Unsqueeze", leaders, one), everyone)
     members = builder.add("Or", members, itself)
-    if turns is not None:
-        same = builder.add("Equal", builder.add("Unsqueeze", builder.add("Gather", turns, leaders), one), turns)
-        members = builder.add("And", members, same)
     members = builder.add("Cast", members, to=TensorProto.FLOAT)
 
     # The floor is for a threshold of 0, where the sigmoid of a logit of -100 may round to a weight of 0.

@@ -106,7 +106,7 @@ def build_detector(models: Path) -> onnx.ModelProto:
     points, scores = (builder.add("Compress", value, reached, axis=0) for value in (points, scores))
     scores, order = builder.add_two("TopK", scores, builder.add("Shape", scores))
     points = builder.add("Gather", points, order, axis=0)
-    points, scores = outermost(builder, points, scores)
+    points, scores = distinct(builder, points, scores)
     asked = builder.add("Max", max_faces, np.int64(0))
     end = builder.add("Unsqueeze", asked, np.array([0], np.int64))
     first, zero = np.array([0], np.int64), np.array([0], np.int64)
@@ -301,9 +301,14 @@ def second_look(
     """
     one = np.array([1], np.int64)
     uncertain = builder.add("Less", scores, np.float32(CERTAIN))
-    indices = builder.add("Squeeze", builder.add("NonZero", uncertain), np.array([0], np.int64))
-    chosen = cut(builder, indices, 0, SECOND_LOOKS, 0)
     boxes = builder.add("Reshape", pick_points(builder, points, 0, 2), np.array([-1, 4], np.int64))
+    # What overlaps a certain face shows it again, from another side.
+    certain = builder.add("Compress", boxes, builder.add("Not", uncertain), axis=0)
+    near = builder.add("Greater", pairwise_iou(builder, boxes, certain), np.float32(IOU_THRESHOLD))
+    near = builder.add("ReduceSum", builder.add("Cast", near, to=TensorProto.FLOAT), one, keepdims=0)
+    unclear = builder.add("And", uncertain, builder.add("Equal", near, np.float32(0)))
+    indices = builder.add("Squeeze", builder.add("NonZero", unclear), np.array([0], np.int64))
+    chosen = cut(builder, indices, 0, SECOND_LOOKS, 0)
     again = builder.add("Gather", boxes, chosen, axis=0)
     low, high = cut(builder, again, 0, 2, 1), cut(builder, again, 2, 4, 1)
     side = builder.add("ReduceMax", high - low, one) * np.float32(CLOSE)
@@ -335,16 +340,16 @@ def second_look(
     return builder.add("ScatterElements", scores, chosen, mean, axis=0)
 
 
-def outermost(builder: GraphBuilder, points: Value, scores: Value) -> tuple[Value, Value]:
-    """Leave out boxes that lie in a better one, or around it: the same face at another size.
+def distinct(builder: GraphBuilder, points: Value, scores: Value) -> tuple[Value, Value]:
+    """Leave out boxes that overlap a better one, or lie in it or around it: the same face again.
 
     `points` f32 [N, 8, 2] and `scores` f32 [N] are best first.
     """
     boxes = builder.add("Reshape", pick_points(builder, points, 0, 2), np.array([-1, 4], np.int64))
     shared, one, two = pairwise_overlap(builder, boxes, boxes)
-    within = builder.add(
-        "Cast", builder.add("Greater", shared, builder.add("Min", one, two) * np.float32(WITHIN)), to=TensorProto.FLOAT
-    )
+    within = builder.add("Greater", shared, builder.add("Min", one, two) * np.float32(WITHIN))
+    near = builder.add("Greater", shared / (one + two - shared), np.float32(IOU_THRESHOLD))
+    within = builder.add("Cast", builder.add("Or", within, near), to=TensorProto.FLOAT)
     # Below the diagonal are the better ones.
     better = builder.add("Trilu", within, np.int64(-1), upper=0)
     taken = builder.add("ReduceSum", better, np.array([1], np.int64), keepdims=0)

@@ -29,11 +29,11 @@ def detection_notes(seen: Detection) -> tuple[str, ...]:
     """Return what the user may want to know about the faces in a photo: where to look, and what to do, a line each."""
     notes = []
     for face in seen.unsure:
-        x0, y0, x1, y1 = (round(edge) for edge in face.box)
+        left, top, right, bottom = (round(edge) for edge in face.box)
         score = math.floor(100 * face.score) / 100  # rounded up it would leave this face out
         notes.append(
-            f"perhaps a face at {x0},{y0} to {x1},{y1} (score {face.score:.2f}): if so, add --min-score {score:.2f}"
-            f" or --box {x0},{y0},{x1},{y1}"
+            f"perhaps a face at {left},{top} to {right},{bottom} (score {face.score:.2f}): if so, add"
+            f" --min-score {score:.2f} or --box {left},{top},{right},{bottom}"
         )
     for number, face in enumerate(seen.faces, 1):
         x0, y0, x1, y1 = face.box
