@@ -13,7 +13,6 @@ CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensor
 @click.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT, help="Default: the shipped one.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
-@click.option("--detector", type=click.Choice(["short-range", "full-range"]), default="short-range", show_default=True)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8"]),
@@ -42,7 +41,6 @@ CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensor
 def export(
     checkpoint: Path,
     out: Path,
-    detector: Literal["short-range", "full-range"],
     precision: Literal["fp32", "fp16", "int8"],
     arithmetic: Literal["fp32", "int8"] | None,
     calibrate: Path | None,
@@ -53,7 +51,7 @@ def export(
     from rich.console import Console
     from rich.table import Table
 
-    from face_encryption.export.detector import DetectorFileError
+    from face_encryption.export.blazeface import DetectorFileError
     from face_encryption.export.integer import RangesError
     from face_encryption.export.pipeline import export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
@@ -67,14 +65,13 @@ def export(
     try:
         if detector_only:
             out.mkdir(parents=True, exist_ok=True)
-            console.print(f"wrote {export_detector(out, detector)}")
+            console.print(f"wrote {export_detector(out)}")
             return
         with console.status("export") as status:
             others = read_recognizers(surrogates) if surrogates else None
             checks = export_artifacts(
                 checkpoint,
                 out,
-                detector,
                 others,
                 lambda what: status.update(what),
                 precision,

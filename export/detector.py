@@ -1,18 +1,16 @@
-"""The face detector as one ONNX graph: pixels in, boxes and keypoints in pixels out.
+"""The face detector as one ONNX graph: a picture of any size in, every face in it out, in pixels.
 
-MediaPipe's BlazeFace with everything that MediaPipe does around the network: letterbox, normalisation, anchors,
-threshold, weighted non-maximum suppression and the way back to the picture. Boxes match MediaPipe 0.10.21's own.
-Source of the algorithm: google-ai-edge/mediapipe (Apache-2.0) and "BlazeFace: Sub-millisecond Neural Face Detection on
-Mobile GPUs", arXiv:1907.05047. Each part is a function that adds its nodes to the graph of a `builder`.
+Two BlazeFace models look at the picture through square windows: the whole picture, a wider square for faces that its
+border cuts or that fill it, overlapping tiles for small faces, and turned pictures for faces that lie or hang upside
+down. The same weighted suppression as MediaPipe's merges what all of them find. Where the result is uncertain the
+full-range model looks once more from close by, and the score is the mean of both looks: what is no face seldom looks
+like one twice. `blazeface` has the parts.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,310 +18,364 @@ import onnx
 from onnx import TensorProto, helper
 
 from . import FORMAT_VERSION
-from .tflite import GraphBuilder, Value, add_tflite
+from .blazeface import (
+    IOU_THRESHOLD,
+    KINDS,
+    DetectorKind,
+    anchor_centres,
+    cut,
+    decode,
+    finished,
+    network,
+    pairwise_iou,
+    pairwise_overlap,
+    pick_points,
+    read_model,
+    survivors,
+    weighted_nms,
+)
+from .tflite import GraphBuilder, Value
 
-DetectorKind = Literal["short-range", "full-range"]
+# Sides of the wide windows, in those of the picture.
+FULL_RANGE_WIDE, SHORT_RANGE_WIDE = 1.25, 1.5
+# How much of a tile its neighbour shows too: faces up to that size lie whole in one of them.
+OVERLAP = 0.25
+# Tiles along the longer edge: one more for so many pixels of it, within these bounds, which bound the time.
+PIXELS_A_TILE, FEWEST, MOST = 750, 2, 4
+# Boxes of the short-range model below this part of its window are too often none of a face.
+SHORT_RANGE_LEAST = 0.2
+# What scores lower at first is noise. What scores at least CERTAIN needs no second look; of the others the best few
+# get one, through a window of CLOSE times the box.
+NOISE, CERTAIN, SECOND_LOOKS, CLOSE = 0.25, 0.75, 5, 2.5
+# In turned windows more is noise, and an upright face may score as well there: their scores count for less, so that
+# upright boxes lead and turned ones are looked at again.
+LEAST_TURNED, TURNED_WEIGHT = 0.45, 0.9
+# The second look's part of the score, and what is taken off a score that needed one. Of 565 pictures without people 38
+# have a box of 0.5 at first and four after it.
+SECOND_WEIGHT, DOUBT = 0.8, 0.04
+# Boxes that share this part of the smaller one show one face.
+WITHIN = 0.75
+# Boxes that one photo may have before the second look.
+CANDIDATES = 200
+# Points, rows [x, y], of a picture turned by 0, 1, 2 and 3 quarters back to upright: times the matrix, plus the shift.
+TURN_BACK = np.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]], np.float32)
+TURN_SHIFT = np.array([[[0, 0]], [[1, 0]], [[1, 1]], [[0, 1]]], np.float32)
 
-IOU_THRESHOLD = 0.3
-KEYPOINTS = ("right eye", "left eye", "nose tip", "mouth centre", "right ear", "left ear")
-
-
-class DetectorFileError(ValueError):
-    """The .tflite file of a detector is not the file that this project was tested with."""
-
-
-@dataclass(frozen=True)
-class _Kind:
-    sha256: str
-    size: int
-    grids: tuple[tuple[int, int], ...]  # see anchor_centres
-    source: str
-
-
-_KINDS: dict[str, _Kind] = {
-    "short-range": _Kind(
-        sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-        size=128,
-        grids=((16, 2), (8, 6)),
-        source="MediaPipe face_detection_short_range.tflite, from the PyPI wheel mediapipe 0.10.21",
-    ),
-    "full-range": _Kind(
-        sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
-        size=192,
-        grids=((48, 1),),
-        source="MediaPipe face_detection_full_range.tflite, from the npm package "
-        "@mediapipe/face_detection 0.4.1657300184",
-    ),
-}
+# Columns of the table of what was found: 16 coordinates, the score, the turn, the number of the window.
+SCORE, TURN, WINDOW, COLUMNS = 16, 17, 18, 19
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The square that a picture is letterboxed into: its side and the picture's top left corner in it, in pixels."""
-
-    side: Value
-    """float32 scalar, the larger of height and width."""
-    offset: Value
-    """float32 [2], x and y; halves are possible."""
-
-
-def build_detector(model_path: Path, kind: DetectorKind = "short-range") -> onnx.ModelProto:
+def build_detector(models: Path) -> onnx.ModelProto:
     """Build the detector graph.
 
     Args:
-        model_path: the .tflite file of that kind; its sha256 is checked.
-        kind: "short-range" for selfies and phone crops, "full-range" for group photos.
+        models: the folder of `blazeface_short_range.tflite` and `blazeface_full_range.tflite`; their sha256 is checked.
 
     Returns:
-        A model with the inputs `image` (uint8 [H, W, 3], RGB, any size from 1x1), `score_threshold` (float32 scalar,
-        0 to 1; lower-scored boxes are dropped) and `max_faces` (int64 scalar; that many of the best are kept, 0 or less
-        keeps none) and the outputs `boxes` (float32 [N, 4], x0 y0 x1 y1), `scores` (float32 [N], best first) and
-        `keypoints` (float32 [N, 6, 2], x y in the order of `KEYPOINTS`; left and right are the subject's own). Boxes
-        and keypoints are in pixels of the image and may leave it, as MediaPipe's do. Without a face N is 0.
+        A model with the inputs and outputs that `blazeface.build_single` describes.
 
     Raises:
-        DetectorFileError: the file is missing or its sha256 is not the expected one.
+        DetectorFileError: a file is missing or its sha256 is not the expected one.
     """
-    spec = _KINDS[kind]
-    content = _checked_content(model_path, spec.sha256)
-
+    files: dict[DetectorKind, bytes] = {
+        kind: read_model(models / f"blazeface_{kind.replace('-', '_')}.tflite", kind)
+        for kind in ("short-range", "full-range")
+    }
     builder = GraphBuilder()
     image = builder.input("image", TensorProto.UINT8, ["height", "width", 3])
     threshold = builder.input("score_threshold", TensorProto.FLOAT, [])
     max_faces = builder.input("max_faces", TensorProto.INT64, [])
 
-    picture, frame = letterbox(builder, image, spec.size)
-    raw_scores, regressors = _network(builder, content, picture)
-    regressors, scores, centres = survivors(builder, regressors, raw_scores, threshold, anchor_centres(spec.grids))
-    points = decode(builder, regressors, centres, spec.size)
-    points, scores = weighted_nms(builder, points, scores, max_faces)
-    points = points * frame.side - frame.offset
+    least = builder.add("Min", threshold, np.float32(NOISE))
+    full, short = windows(builder, image, least)
+    nothing = builder.constant(np.zeros((0, COLUMNS), np.float32))
+    rows = look(builder, files["short-range"], "short-range", image, short, nothing, SHORT_RANGE_LEAST)
+    rows = look(builder, files["full-range"], "full-range", image, full, rows, stops=True)
+    points, scores, leaders = weighted_nms(
+        builder,
+        table_points(builder, rows),
+        column(builder, rows, SCORE),
+        np.int64(CANDIDATES),
+        column(builder, rows, TURN),
+    )
+    turns = builder.add("Gather", column(builder, rows, TURN), leaders, axis=0)
+    scores = second_look(builder, files["full-range"], image, points, scores, turns)
 
-    corners, keypoints = _points(builder, points, 0, 2), _points(builder, points, 2, 8)
-    boxes = builder.add("Reshape", corners, np.array([0, 4], np.int64))
-    builder.output("boxes", boxes, TensorProto.FLOAT, ["faces", 4])
-    builder.output("scores", scores, TensorProto.FLOAT, ["faces"])
-    builder.output("keypoints", keypoints, TensorProto.FLOAT, ["faces", len(KEYPOINTS), 2])
-    model = builder.model("face_detector")
-    helper.set_model_props(model, _metadata(kind, spec))
-    onnx.checker.check_model(model, full_check=True)
+    # Best first again, and not more than asked for.
+    reached = builder.add("GreaterOrEqual", scores, threshold)
+    points, scores = (builder.add("Compress", value, reached, axis=0) for value in (points, scores))
+    scores, order = builder.add_two("TopK", scores, builder.add("Shape", scores))
+    points = builder.add("Gather", points, order, axis=0)
+    points, scores = distinct(builder, points, scores)
+    asked = builder.add("Max", max_faces, np.int64(0))
+    end = builder.add("Unsqueeze", asked, np.array([0], np.int64))
+    first, zero = np.array([0], np.int64), np.array([0], np.int64)
+    points, scores = (builder.add("Slice", value, first, end, zero) for value in (points, scores))
+    model = finished(builder, points, scores)
+    helper.set_model_props(model, _metadata())
     return model
 
 
-def anchor_centres(grids: tuple[tuple[int, int], ...]) -> npt.NDArray[np.float32]:
-    """Return the centres of the anchors, float32 [A, 2], x and y as fractions of the square.
+def windows(builder: GraphBuilder, image: Value, least: Value) -> tuple[Value, Value]:
+    """Return the windows of both models, float32 [M, 5]: x and y of the corner, side, quarter turns, least score.
 
-    `grids` holds (cells per side, anchors per cell); the order is row, column, anchor, grid by grid.
-    """
-    centres = []
-    for cells, repeats in grids:
-        steps = (np.arange(cells) + 0.5) / cells
-        x, y = np.meshgrid(steps, steps)
-        centres.append(np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), repeats, axis=0))
-    return np.concatenate(centres).astype(np.float32)
-
-
-def letterbox(builder: GraphBuilder, image: Value, size: int) -> tuple[Value, Frame]:
-    """Fit a picture into a square, as MediaPipe does: bilinear, no half-pixel shift, no antialias, black outside.
-
-    Args:
-        image: uint8 [H, W, 3].
-        size: the side of the square that the network wants.
-
-    Returns:
-        float32 [1, size, size, 3] in -1 to 1, and the frame to go back by. The levels are rounded to whole numbers on
-        the way, because MediaPipe samples into uint8.
+    The full-range model gets a wide window, the tiles and the picture turned by one, two and three quarters; the
+    short-range model the picture, a wide window and the turned ones. `least`, float32 scalar, is the least score of
+    boxes that count where nothing is turned.
     """
     height, width = (
         builder.add("Cast", builder.add("Shape", image, start=axis, end=axis + 1), to=TensorProto.FLOAT)
         for axis in (0, 1)
     )
-    side = builder.add("Max", height, width)
-    rows, row_weights, top = _samples(builder, height, side, size)
-    columns, column_weights, left = _samples(builder, width, side, size)
-    # Gathering bytes first and casting the few that remain is several times faster than weighting the picture.
-    pixels = builder.add("Gather", builder.add("Gather", image, rows, axis=0), columns, axis=1)
-    levels = builder.add("Cast", pixels, to=TensorProto.FLOAT)
-    levels = _blend(builder, levels, row_weights, axis=0, size=size)
-    levels = _blend(builder, levels, column_weights, axis=1, size=size)
-    levels = builder.add("Round", levels) * np.float32(2 / 255) - np.float32(1)
-    batch = builder.add("Unsqueeze", levels, np.array([0], np.int64))
-    offset = builder.add("Concat", left, top, axis=0)
-    return batch, Frame(builder.add("Squeeze", side), offset)
+    longer = builder.add("Max", height, width)
+    upright = builder.add("Unsqueeze", least, np.array([0], np.int64))
+
+    def centred(scale: float, turn: int) -> Value:
+        side = longer * np.float32(scale)
+        corner = [(length - side) * np.float32(0.5) for length in (width, height)]
+        score = np.array([LEAST_TURNED], np.float32) if turn else upright
+        row = builder.add("Concat", *corner, side, np.array([turn], np.float32), score, axis=0)
+        return builder.add("Unsqueeze", row, np.array([0], np.int64))
+
+    number = builder.add("Floor", longer / np.float32(PIXELS_A_TILE)) + np.float32(1)
+    number = builder.add("Clip", number, np.float32(FEWEST), np.float32(MOST))
+    side = longer / (number * np.float32(1 - OVERLAP) + np.float32(OVERLAP))
+    x, y = (_starts(builder, length, side) for length in (width, height))
+    x = builder.add("Unsqueeze", x, np.array([0, 2], np.int64))
+    y = builder.add("Unsqueeze", y, np.array([1, 2], np.int64))
+    grid = builder.add("Add", x, y * np.float32(0))
+    rest = builder.add("Concat", side, np.array([0], np.float32), upright, axis=0)
+    places = builder.add("Concat", grid, builder.add("Add", y, x * np.float32(0)), axis=2)
+    places = builder.add("Reshape", places, np.array([-1, 2], np.int64))
+    rows = builder.add("Shape", places, start=0, end=1)
+    shape = builder.add("Concat", rows, np.array([3], np.int64), axis=0)
+    tiles = builder.add("Concat", places, builder.add("Expand", rest, shape), axis=1)
+    turned = [centred(1, turn) for turn in (1, 2, 3)]
+    full = builder.add("Concat", centred(FULL_RANGE_WIDE, 0), tiles, *turned, axis=0)
+    return full, builder.add("Concat", centred(1, 0), centred(SHORT_RANGE_WIDE, 0), *turned, axis=0)
 
 
-def _samples(builder: GraphBuilder, length: Value, side: Value, size: int) -> tuple[Value, Value, Value]:
-    """Where output pixel i reads along one axis: i * side / size - (side - length) / 2.
-
-    Returns indices int64 [2 * size] (the lower neighbours, then the upper ones), weights float32 [2 * size] (0 for a
-    neighbour outside the picture, which makes it black), and the offset (side - length) / 2, float32 [1].
-    """
-    offset = (side - length) * np.float32(0.5)
-    position = builder.constant(np.arange(size, dtype=np.float32)) * side / np.float32(size) - offset
-    lower = builder.add("Floor", position)
-    upper_weight = position - lower
-    lower_weight = builder.constant(np.float32(1)) - upper_weight
-    neighbours = builder.add("Concat", lower, lower + np.float32(1), axis=0)
-    weights = builder.add("Concat", lower_weight, upper_weight, axis=0)
-    last = length - np.float32(1)
-    inside = builder.add("Max", builder.add("Min", neighbours, last), np.float32(0))
-    is_inside = builder.add("Cast", builder.add("Equal", inside, neighbours), to=TensorProto.FLOAT)
-    return builder.add("Cast", inside, to=TensorProto.INT64), weights * is_inside, offset
+def _starts(builder: GraphBuilder, length: Value, side: Value) -> Value:
+    """Where tiles of a side begin along one edge, float32 [n]: spread evenly; one in the middle where one is enough."""
+    beyond = length - side
+    steps = builder.add("Ceil", beyond / (side * np.float32(1 - OVERLAP)) - np.float32(1e-3))
+    steps = builder.add("Max", steps, np.float32(0))
+    first = builder.add("Min", beyond * np.float32(0.5), np.float32(0))
+    count = builder.add("Squeeze", steps + np.float32(1), np.array([0], np.int64))
+    numbers = builder.add("Range", np.float32(0), count, np.float32(1))
+    return numbers * (beyond / builder.add("Max", steps, np.float32(1))) + first
 
 
-def _blend(builder: GraphBuilder, levels: Value, weights: Value, axis: int, size: int) -> Value:
-    """Add the upper neighbours to the lower ones along an axis of 2 * size, each with its weight."""
-    column = builder.add("Unsqueeze", weights, np.array([1, 2] if axis == 0 else [1], np.int64))
-    if axis == 1:
-        # Equal weights for the three colours, spelt out: broadcasting along the shortest axis is ten times slower.
-        column = builder.add("Expand", column, np.array([2 * size, 3], np.int64))
-    weighted = levels * column
-    return _slice(builder, weighted, 0, size, axis) + _slice(builder, weighted, size, 2 * size, axis)
-
-
-def _network(builder: GraphBuilder, content: bytes, picture: Value) -> tuple[Value, Value]:
-    """Add the network; return the raw scores [A] and the regressors [A, 8, 2]."""
-    # Both files list their outputs in this order, and the sha256 vouches for the files.
-    regressors, scores = add_tflite(builder, content, picture)
-    return (
-        builder.add("Reshape", scores, np.array([-1], np.int64)),
-        builder.add("Reshape", regressors, np.array([-1, 8, 2], np.int64)),
-    )
-
-
-def survivors(
-    builder: GraphBuilder, regressors: Value, raw_scores: Value, threshold: Value, centres: npt.NDArray[np.float32]
-) -> tuple[Value, Value, Value]:
-    """Keep the anchors whose score reaches the threshold and whose box has no negative width or height.
+def look(
+    builder: GraphBuilder,
+    content: bytes,
+    kind: DetectorKind,
+    image: Value,
+    places: Value,
+    rows: Value,
+    least: float = 0,
+    stops: bool = False,
+) -> Value:
+    """Look at a picture through windows with one model.
 
     Args:
-        regressors: float32 [A, 8, 2] as the network gives them.
-        raw_scores: float32 [A], logits.
-        threshold: float32 scalar, 0 to 1.
-        centres: the anchors, float32 [A, 2].
+        content: the .tflite file of that kind.
+        image: uint8 [H, W, 3].
+        places: the windows, float32 [M, 5], as `windows` gives them.
+        rows: the table to add to.
+        least: boxes smaller than this part of the window are left out.
+        stops: leave out turned windows once a face is certain.
 
     Returns:
-        Regressors float32 [K, 8, 2], scores float32 [K] in 0 to 1, centres float32 [K, 1, 2].
+        The table, float32 [K, 19]: corners and keypoints in pixels of the image, score, quarter turns, window's number.
     """
-    scores = builder.add("Sigmoid", builder.add("Clip", raw_scores, np.float32(-100), np.float32(100)))
-    extent = builder.add("Gather", regressors, np.int64(1), axis=1)
-    smallest = builder.add("ReduceMin", extent, np.array([1], np.int64), keepdims=0)
-    keep = builder.add(
-        "And",
-        builder.add("GreaterOrEqual", scores, threshold),
-        builder.add("GreaterOrEqual", smallest, np.float32(0)),
-    )
-    kept = [builder.add("Compress", value, keep, axis=0) for value in (regressors, scores, centres[:, None])]
-    return kept[0], kept[1], kept[2]
+    spec = KINDS[kind]
+
+    def body(inner: GraphBuilder, number: Value, rows: Value) -> tuple[Value, Value]:
+        window = inner.add("Gather", inner.within(places), number, axis=0)
+        corner, side, turn = (cut(inner, window, *ends, axis=0) for ends in ((0, 2), (2, 3), (3, 4)))
+        limit = cut(inner, window, 4, 5, axis=0)
+        quarter = inner.add("Cast", turn, to=TensorProto.INT64)
+        picture = sample(inner, inner.within(image), corner, side, quarter, spec.size)
+        raw_scores, regressors = network(inner, content, picture)
+        regressors, scores, centres = survivors(inner, regressors, raw_scores, limit, anchor_centres(spec.grids))
+        points = decode(inner, regressors, centres, spec.size)
+        matrix = inner.add("Squeeze", inner.add("Gather", TURN_BACK, quarter, axis=0), np.array([0], np.int64))
+        points = inner.add("MatMul", points, matrix) + inner.add("Gather", TURN_SHIFT, quarter, axis=0)
+        one, two = pick_points(inner, points, 0, 1), pick_points(inner, points, 1, 2)
+        low, high = inner.add("Min", one, two), inner.add("Max", one, two)
+        points = inner.add("Concat", low, high, pick_points(inner, points, 2, 8), axis=1) * side + corner
+        flat = inner.add("Reshape", points, np.array([-1, 16], np.int64))
+        weight = inner.add("Gather", np.array([1, *[TURNED_WEIGHT] * 3], np.float32), quarter, axis=0)
+        scores = inner.add("Unsqueeze", scores * weight, np.array([1], np.int64))
+        numbers = inner.add("Cast", number, to=TensorProto.FLOAT)
+        facts = inner.add("Concat", turn, inner.add("Unsqueeze", numbers, np.array([0], np.int64)), axis=0)
+        shape = inner.add("Concat", inner.add("Shape", scores, start=0, end=1), np.array([2], np.int64), axis=0)
+        found = inner.add("Concat", flat, scores, inner.add("Expand", facts, shape), axis=1)
+        if least:
+            wide = column(inner, found, 2) - column(inner, found, 0)
+            found = inner.add("Compress", found, inner.add("GreaterOrEqual", wide, side * np.float32(least)), axis=0)
+        rows = inner.add("Concat", rows, found, axis=0)
+        going = goes_on(inner, inner.within(places), number, rows) if stops else inner.constant(np.array(True))
+        return rows, going
+
+    return builder.loop(_count(builder, places), rows, body)
 
 
-def decode(builder: GraphBuilder, regressors: Value, centres: Value, size: int) -> Value:
-    """Turn regressors into points.
+def goes_on(builder: GraphBuilder, places: Value, number: Value, rows: Value) -> Value:
+    """Tell whether to look through the next window too, bool: a turned one only while no face is certain."""
+    last = _count(builder, places) - np.int64(1)
+    following = builder.add("Gather", places, builder.add("Min", number + np.int64(1), last), axis=0)
+    upright = builder.add("Equal", builder.add("Gather", following, np.int64(3), axis=0), np.float32(0))
+    scores = builder.add("Concat", np.zeros(1, np.float32), column(builder, rows, SCORE), axis=0)
+    best = builder.add("ReduceMax", scores, np.array([0], np.int64), keepdims=0)
+    return builder.add("Or", upright, builder.add("Less", best, np.float32(CERTAIN)))
+
+
+def _count(builder: GraphBuilder, rows: Value) -> Value:
+    """Return the number of rows, int64 scalar."""
+    return builder.add("Squeeze", builder.add("Shape", rows, start=0, end=1), np.array([0], np.int64))
+
+
+def sample(builder: GraphBuilder, image: Value, corner: Value, side: Value, quarter: Value, size: int) -> Value:
+    """Show a window of a picture to a network, turned counterclockwise by quarters.
+
+    Each pixel is the mean of four of the picture, those in the middles of its quarters; black outside.
 
     Args:
-        regressors: float32 [K, 8, 2] in network pixels: centre, size, six keypoints; all but the size are relative to
-            the anchor.
-        centres: the anchors, float32 [K, 1, 2].
-        size: the network's input side.
+        image: uint8 [H, W, 3].
+        corner: x and y of the window's upper left corner in the image, float32 [2].
+        side: of the window in pixels of the image, float32 [1].
+        quarter: 0 to 3, int64 [1].
+        size: of the network's input.
 
     Returns:
-        float32 [K, 8, 2] as fractions of the square: top left corner, bottom right corner, six keypoints.
+        float32 [1, size, size, 3] in -1 to 1.
     """
-    relative = regressors / np.float32(size)
-    centre = _points(builder, relative, 0, 1) + centres
-    half = _points(builder, relative, 1, 2) * np.float32(0.5)
-    return builder.add("Concat", centre - half, centre + half, _points(builder, relative, 2, 8) + centres, axis=1)
+    width = builder.add("Shape", image, start=1, end=2)
+    bytes_ = builder.add("Reshape", image, np.array([-1, 3], np.int64))
+    fractions = ((np.arange(2 * size) + 0.5) / (2 * size)).astype(np.float32)
+    rows, in_rows = _nearest(builder, image, fractions, corner, side, quarter, axis=0)
+    columns, in_columns = _nearest(builder, image, fractions, corner, side, quarter, axis=1)
+    # One gather of single pixels: rows first would copy most of a large picture for every window.
+    places = builder.add("Unsqueeze", rows * width, np.array([1], np.int64)) + columns
+    pixels = builder.add("Transpose", builder.add("Gather", bytes_, places, axis=0), perm=[2, 0, 1])
+    inside = builder.add("Unsqueeze", in_rows, np.array([1], np.int64)) * in_columns
+    levels = builder.add("Cast", pixels, to=TensorProto.FLOAT) * inside
+    levels = builder.add("Unsqueeze", levels, np.array([0], np.int64))
+    levels = builder.add("AveragePool", levels, kernel_shape=[2, 2], strides=[2, 2])
+    levels = levels * np.float32(2 / 255) - np.float32(1)
+    odd = builder.add("Gather", np.array([False, True, False, True]), quarter, axis=0)
+    levels = builder.add("Where", odd, builder.add("Transpose", levels, perm=[0, 1, 3, 2]), levels)
+    return builder.add("Transpose", levels, perm=[0, 2, 3, 1])
 
 
-def weighted_nms(builder: GraphBuilder, points: Value, scores: Value, max_faces: Value) -> tuple[Value, Value]:
-    """Merge the boxes that show the same face.
+def _nearest(
+    builder: GraphBuilder,
+    image: Value,
+    fractions: npt.NDArray[np.float32],
+    corner: Value,
+    side: Value,
+    quarter: Value,
+    axis: int,
+) -> tuple[Value, Value]:
+    """Return the pixels nearest to fractions of a window's edge, int64 [n], and 1 or 0 for inside the image or not."""
+    both = np.stack([fractions, 1 - fractions])  # a turned window reads its columns, or its rows, backwards
+    backwards = np.array([turn in ((2, 3), (1, 2))[axis] for turn in range(4)], np.int64)
+    order = builder.add("Gather", both, builder.add("Gather", backwards, quarter, axis=0), axis=0)
+    order = builder.add("Squeeze", order, np.array([0], np.int64))
+    position = builder.add("Floor", order * side + cut(builder, corner, 1 - axis, 2 - axis, 0))
+    last = builder.add("Cast", builder.add("Shape", image, start=axis, end=axis + 1), to=TensorProto.FLOAT)
+    nearest = builder.add("Max", builder.add("Min", position, last - np.float32(1)), np.float32(0))
+    inside = builder.add("Cast", builder.add("Equal", nearest, position), to=TensorProto.FLOAT)
+    return builder.add("Cast", nearest, to=TensorProto.INT64), inside
 
-    The best remaining box leads a cluster of every remaining box whose IoU with it is above `IOU_THRESHOLD`; the
-    cluster becomes its score-weighted mean with the leader's score and is removed; and so on.
 
-    Args:
-        points: float32 [K, 8, 2], the box's corners and six keypoints, any unit; K may be 0.
-        scores: float32 [K], 0 to 1.
-        max_faces: int64 scalar, how many clusters to make at most.
+def second_look(
+    builder: GraphBuilder, content: bytes, image: Value, points: Value, scores: Value, turns: Value
+) -> Value:
+    """Return the scores after a second look from close by at the best of the boxes that are not certain.
 
-    Returns:
-        Points float32 [N, 8, 2] and scores float32 [N], best first.
+    `points` f32 [N, 8, 2] and `scores` f32 [N] are best first, `turns` f32 [N]. A box that is looked at again scores
+    the weighted mean of both looks; one that is uncertain and gets none keeps its score, but at most `NOISE`.
     """
-    boxes = builder.add("Reshape", _points(builder, points, 0, 2), np.array([0, 4], np.int64))
-    # Plain greedy suppression elects exactly the leaders: a box survives it when no earlier leader overlaps it.
-    selected = builder.add(
-        "NonMaxSuppression",
-        builder.add("Unsqueeze", boxes, np.array([0], np.int64)),
-        builder.add("Unsqueeze", scores, np.array([0, 1], np.int64)),
-        max_faces,
-        np.float32(IOU_THRESHOLD),
+    one = np.array([1], np.int64)
+    uncertain = builder.add("Less", scores, np.float32(CERTAIN))
+    boxes = builder.add("Reshape", pick_points(builder, points, 0, 2), np.array([-1, 4], np.int64))
+    # What overlaps a certain face shows it again, from another side.
+    certain = builder.add("Compress", boxes, builder.add("Not", uncertain), axis=0)
+    near = builder.add("Greater", pairwise_iou(builder, boxes, certain), np.float32(IOU_THRESHOLD))
+    near = builder.add("ReduceSum", builder.add("Cast", near, to=TensorProto.FLOAT), one, keepdims=0)
+    unclear = builder.add("And", uncertain, builder.add("Equal", near, np.float32(0)))
+    indices = builder.add("Squeeze", builder.add("NonZero", unclear), np.array([0], np.int64))
+    chosen = cut(builder, indices, 0, SECOND_LOOKS, 0)
+    again = builder.add("Gather", boxes, chosen, axis=0)
+    low, high = cut(builder, again, 0, 2, 1), cut(builder, again, 2, 4, 1)
+    side = builder.add("ReduceMax", high - low, one) * np.float32(CLOSE)
+    corner = (low + high - side) * np.float32(0.5)
+    turn = builder.add("Unsqueeze", builder.add("Gather", turns, chosen, axis=0), one)
+    anything = builder.add("Expand", np.full((1, 1), 0.02, np.float32), builder.add("Shape", turn))
+    places = builder.add("Concat", corner, side, turn, anything, axis=1)
+    nothing = builder.constant(np.zeros((0, COLUMNS), np.float32))
+    rows = look(builder, content, "full-range", image, places, nothing)
+
+    near = pairwise_iou(builder, again, cut(builder, rows, 0, 4, 1))
+    numbers = builder.add(
+        "Cast", builder.add("Range", np.int64(0), builder.add("Size", chosen), np.int64(1)), to=TensorProto.FLOAT
     )
-    leaders = builder.add("Gather", selected, np.int64(2), axis=1)
-    overlaps = builder.add(
-        "Greater", _iou(builder, builder.add("Gather", boxes, leaders, axis=0), boxes), np.float32(IOU_THRESHOLD)
+    own = builder.add("Equal", builder.add("Unsqueeze", numbers, one), column(builder, rows, WINDOW))
+    counts = builder.add("And", own, builder.add("Greater", near, np.float32(IOU_THRESHOLD)))
+    seen = builder.add("Where", counts, column(builder, rows, SCORE), np.float32(0))
+    # A column of zeros, for where nothing was seen at all.
+    none = builder.add(
+        "Expand", np.zeros((1, 1), np.float32), builder.add("Concat", builder.add("Shape", chosen), one, axis=0)
     )
-    as_number = builder.add("Cast", overlaps, to=TensorProto.FLOAT)
-    taken_before = builder.add("CumSum", as_number, np.int64(0), exclusive=1)
-    members = builder.add("And", overlaps, builder.add("Equal", taken_before, np.float32(0)))
-    # A leader belongs to itself even where its IoU with itself is undefined (no area) or rounding makes an earlier
-    # leader claim it; this also keeps the division below from 0 / 0.
-    everyone = builder.add("Range", np.int64(0), builder.add("Size", scores), np.int64(1))
-    itself = builder.add("Equal", builder.add("Unsqueeze", leaders, np.array([1], np.int64)), everyone)
-    members = builder.add("Cast", builder.add("Or", members, itself), to=TensorProto.FLOAT)
-
-    # The floor is for a threshold of 0, where the sigmoid of a logit of -100 may round to a weight of 0.
-    weights = builder.add("Max", builder.add("Unsqueeze", scores, np.array([1], np.int64)), np.float32(1e-20))
-    flat = builder.add("Reshape", points, np.array([0, 16], np.int64))
-    mean = builder.add("MatMul", members, flat * weights) / builder.add("MatMul", members, weights)
-    return builder.add("Reshape", mean, np.array([0, 8, 2], np.int64)), builder.add("Gather", scores, leaders, axis=0)
+    seen = builder.add("ReduceMax", builder.add("Concat", none, seen, axis=1), one, keepdims=0)
+    weight = builder.add("Where", builder.add("Equal", turn, np.float32(0)), np.float32(1), np.float32(TURNED_WEIGHT))
+    seen = seen / builder.add("Squeeze", weight, one)
+    first = builder.add("Gather", scores, chosen, axis=0)
+    mean = first + (seen - first) * np.float32(SECOND_WEIGHT) - np.float32(DOUBT)
+    unseen = builder.add("Min", scores, np.float32(NOISE))
+    scores = builder.add("Where", uncertain, unseen, scores)
+    return builder.add("ScatterElements", scores, chosen, mean, axis=0)
 
 
-def _iou(builder: GraphBuilder, first: Value, second: Value) -> Value:
-    """Intersection over union of every box of `first` [M, 4] with every box of `second` [K, 4]: float32 [M, K]."""
-    one = builder.add("Unsqueeze", first, np.array([1], np.int64))
-    two = builder.add("Unsqueeze", second, np.array([0], np.int64))
-    low = builder.add("Max", _slice(builder, one, 0, 2, 2), _slice(builder, two, 0, 2, 2))
-    high = builder.add("Min", _slice(builder, one, 2, 4, 2), _slice(builder, two, 2, 4, 2))
-    intersection = _area(builder, builder.add("Relu", high - low))
-    areas = [_area(builder, _slice(builder, box, 2, 4, 2) - _slice(builder, box, 0, 2, 2)) for box in (one, two)]
-    return intersection / (areas[0] + areas[1] - intersection)
+def distinct(builder: GraphBuilder, points: Value, scores: Value) -> tuple[Value, Value]:
+    """Leave out boxes that overlap a better one, or lie in it or around it: the same face again.
+
+    `points` f32 [N, 8, 2] and `scores` f32 [N] are best first.
+    """
+    boxes = builder.add("Reshape", pick_points(builder, points, 0, 2), np.array([-1, 4], np.int64))
+    shared, one, two = pairwise_overlap(builder, boxes, boxes)
+    within = builder.add("Greater", shared, builder.add("Min", one, two) * np.float32(WITHIN))
+    near = builder.add("Greater", shared / (one + two - shared), np.float32(IOU_THRESHOLD))
+    within = builder.add("Cast", builder.add("Or", within, near), to=TensorProto.FLOAT)
+    # Below the diagonal are the better ones.
+    better = builder.add("Trilu", within, np.int64(-1), upper=0)
+    taken = builder.add("ReduceSum", better, np.array([1], np.int64), keepdims=0)
+    alone = builder.add("Equal", taken, np.float32(0))
+    return builder.add("Compress", points, alone, axis=0), builder.add("Compress", scores, alone, axis=0)
 
 
-def _area(builder: GraphBuilder, extent: Value) -> Value:
-    """Width times height of extents [..., 2]."""
-    x, y = (builder.add("Gather", extent, np.int64(i), axis=-1) for i in (0, 1))
-    return x * y
+def column(builder: GraphBuilder, rows: Value, index: int) -> Value:
+    """Return one column of a table [K, C], as [K]."""
+    return builder.add("Gather", rows, np.int64(index), axis=1)
 
 
-def _points(builder: GraphBuilder, points: Value, start: int, end: int) -> Value:
-    """Points `start` to `end` of every box."""
-    return _slice(builder, points, start, end, axis=1)
+def table_points(builder: GraphBuilder, rows: Value) -> Value:
+    """Return the corners and keypoints of a table of what was found, float32 [K, 8, 2]."""
+    return builder.add("Reshape", cut(builder, rows, 0, 16, 1), np.array([-1, 8, 2], np.int64))
 
 
-def _slice(builder: GraphBuilder, value: Value, start: int, end: int, axis: int) -> Value:
-    return builder.add("Slice", value, *(np.array([i], np.int64) for i in (start, end, axis)))
-
-
-def _checked_content(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DetectorFileError(f"cannot read the detector {path}: {error.strerror}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise DetectorFileError(f"{path} is not the expected detector: its sha256 is {found}, expected {sha256}")
-    return content
-
-
-def _metadata(kind: DetectorKind, spec: _Kind) -> dict[str, str]:
+def _metadata() -> dict[str, str]:
     properties = {
         "kind": "detector",
         "format_version": FORMAT_VERSION,
-        "input_size": str(spec.size),
-        "detector": kind,
+        "input_size": json.dumps({kind: spec.size for kind, spec in KINDS.items()}),
+        "detector": "BlazeFace, short range and full range",
         "defaults": json.dumps({"score_threshold": 0.5, "max_faces": 100}),
         "licence": "Apache-2.0",
-        "source": spec.source,
-        "source_sha256": spec.sha256,
+        "source": "; ".join(spec.source for spec in KINDS.values()),
+        "source_sha256": " ".join(spec.sha256 for spec in KINDS.values()),
     }
     return {f"face_encryption.{key}": value for key, value in properties.items()}

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from face_encryption.export import FORMAT_VERSION
 from face_encryption.export.calibration import calibrate, faces_of, read_ranges, write_ranges
 from face_encryption.export.cloak import Source
-from face_encryption.export.detector import DetectorKind, build_detector
+from face_encryption.export.detector import build_detector
 from face_encryption.export.graphs import (
     FEATURE,
     LABEL,
@@ -66,11 +66,10 @@ LABEL_DEFAULTS: dict[str, Any] = {
 }
 
 
-def export_detector(folder: Path, kind: DetectorKind, models: Path = MODELS) -> Path:
-    """Write `detector.onnx` from the vendored model; raises `DetectorFileError` when that is not the known file."""
+def export_detector(folder: Path, models: Path = MODELS) -> Path:
+    """Write `detector.onnx` from the vendored models; raises `DetectorFileError` when they are not the known files."""
     path = folder / "detector.onnx"
-    source = models / f"blazeface_{kind.replace('-', '_')}.tflite"
-    onnx.save_model(build_detector(source, kind), path)
+    onnx.save_model(build_detector(models), path)
     return path
 
 
@@ -98,7 +97,6 @@ def _label(model: onnx.ModelProto, kind: str, metadata: dict[str, str]) -> None:
 def export_artifacts(
     checkpoint: Path,
     out: Path,
-    detector: DetectorKind = "short-range",
     others: dict[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
     precision: Precision = "fp32",
@@ -148,7 +146,7 @@ def export_artifacts(
             onnx.save_model(model, folder / file)
 
         report("detector.onnx")
-        export_detector(folder, detector)
+        export_detector(folder)
         floats = {each.name: float_gradient(surrogate, each) for each in OBJECTIVES} if integer else {}
         if integer and photos:
             report("calibrating")

@@ -64,11 +64,13 @@ class Graph:
         options.intra_op_num_threads = self._threads or 0
         # Threads that wait for more of the same would take the cores from the graph that is run next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        if not self.text("kind").startswith("attack"):
-            # A graph that runs once or twice a photo is not worth a second copy of its weights, in the blocked layout,
-            # nor memory held for its next run.
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        kind = self.text("kind")
+        if not kind.startswith("attack"):
+            # Memory held for the next run of a graph that runs once or twice a photo is not worth it,
             options.enable_cpu_mem_arena = False
+            # nor a second copy of its weights, in the blocked layout; the detector's are small and run in loops.
+            if kind != "detector":
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         try:
             session = ort.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .faces import Box
     from .protector import Protector
     from .results import FaceResult
     from .settings import Settings
@@ -108,6 +109,32 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 _inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 
 
+_min_score = click.option(
+    "--min-score", type=float, default=0.5, show_default=True, help="What scores at least this counts as a face."
+)
+
+
+def _box_edges(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
+    boxes = []
+    for text in texts:
+        try:
+            x0, y0, x1, y1 = (float(edge) for edge in text.split(","))
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not four numbers such as 120,80,190,160") from None
+        boxes.append((x0, y0, x1, y1))
+    return tuple(boxes)
+
+
+_boxes = click.option(
+    "--box",
+    "boxes",
+    multiple=True,
+    callback=_box_edges,
+    metavar="X0,Y0,X1,Y1",
+    help="A face that the detector misses, from chin to brow, in pixels of the upright photo. May be given again.",
+)
+
+
 def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...] | None:
     if value == "all":
         return None
@@ -144,6 +171,8 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--step-size", type=float, help="With --label or --away: levels that one step goes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
+@_min_score
+@_boxes
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Photos at once; they share the cores."
@@ -276,16 +305,28 @@ def _photos(text: str) -> list[Path]:
 @main.command()
 @_inputs
 @click.option("--draw", metavar="OUT", help="Write a copy with the faces marked: to a folder, or a file for one photo.")
+@_min_score
+@_boxes
 @_json
 @_artifacts
 @_threads
-def detect(inputs: tuple[str, ...], draw: str | None, as_json: bool, artifacts: str, threads: int | None) -> None:
-    """Print where the faces in each photo are, numbered from left to right."""
+def detect(
+    inputs: tuple[str, ...],
+    draw: str | None,
+    min_score: float,
+    boxes: tuple["Box", ...],
+    as_json: bool,
+    artifacts: str,
+    threads: int | None,
+) -> None:
+    """Print where the faces in each photo are, numbered from left to right, and where there may be another."""
     from .draw import draw_faces
     from .photo import read_photo
     from .protector import Protector
-    from .report import face_json, face_line
+    from .report import detection_notes, face_json, face_line
+    from .settings import check_detection
 
+    check_detection(min_score, boxes)
     protector = Protector(artifacts, threads)
     protector.artifacts.detector.load()  # here, so that a missing one shows before the first photo
     batch = Batch(inputs, as_json)
@@ -293,16 +334,20 @@ def detect(inputs: tuple[str, ...], draw: str | None, as_json: bool, artifacts: 
     def work(path: Path, target: Target | None) -> Report:
         photo = read_photo(read(path))
         pixels = photo.pixels
-        faces = protector.detect(pixels)
-        if not faces:
-            raise NoFaceError("no face found")
+        seen = protector.look(pixels, min_score, boxes)
+        faces, notes = seen.faces, detection_notes(seen)
+        if not faces and (target is None or not seen.unsure):
+            raise NoFaceError("; ".join(["no face found", *notes]))
         name = click.format_filename(path)
         lines = tuple(face_line(name, number, face) for number, face in enumerate(faces, 1))
-        facts: dict[str, Any] = {"faces": [face_json(number, face) for number, face in enumerate(faces, 1)]}
+        facts: dict[str, Any] = {
+            "faces": [face_json(number, face) for number, face in enumerate(faces, 1)],
+            "unsure": [{"box": list(face.box), "score": face.score} for face in seen.unsure],
+        }
         if target is None:
-            return Report(lines, facts)
-        write(target.path, photo.encode(draw_faces(pixels, faces)))
-        return Report(lines, facts | {"output": str(target.path)}, (f"written to {target.path}",))
+            return Report(lines, facts, notes)
+        write(target.path, photo.encode(draw_faces(pixels, faces, seen.unsure)))
+        return Report(lines, facts | {"output": str(target.path)}, (*notes, f"written to {target.path}"))
 
     batch.run(work, None if draw is None else choose_targets(batch.photos, inputs, draw, DETECTED))
 

@@ -7,6 +7,7 @@ Path("photo_protected.jpg").write_bytes(protected.data)
 
 import difflib
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from .artifacts import Artifacts, names, threshold_at
 from .attack import Attack
 from .errors import NoFaceError, PhotoError, SettingError
-from .faces import Face, detect
+from .faces import Box, Detection, Face, find_faces
 from .onnx_runtime import warn_if_reporting
 from .photo import Photo, grey, read_photo, read_squares
+from .report import detection_notes
 from .results import FaceResult, ProtectedPhoto, Recognition
 from .settings import Plan, Settings, plan_cloak, plan_label
 from .subject import EMBEDDING, Part, Subject, cut_part, difference, matches
@@ -62,7 +64,24 @@ class Protector:
         Raises:
             ArtifactsError: the detector cannot be loaded or run.
         """
-        return sorted(detect(self.artifacts.detector, image), key=lambda face: face.box)
+        return self.look(image).faces
+
+    def look(self, image: NDArray[np.uint8], min_score: float = 0.5, boxes: Sequence[Box] = ()) -> Detection:
+        """Find the faces in an upright RGB image, uint8 [H, W, 3], and where the detector is unsure.
+
+        Args:
+            image: uint8 [H, W, 3].
+            min_score: from this score on something counts as a face, above 0 and at most 1.
+            boxes: faces given by hand, x0, y0, x1, y1 in pixels, each in place of what was found there.
+
+        Raises:
+            SettingError: a box lies outside of the image.
+            ArtifactsError: the detector cannot be loaded or run.
+        """
+        try:
+            return find_faces(self.artifacts.detector, image, min_score, boxes)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
 
     def recognise(self, face: NDArray[np.uint8]) -> Recognition:
         """Recognise a face.
@@ -135,7 +154,7 @@ class Protector:
         attack = self._attack(settings)
         several = not settings.labelled and self.artifacts.several
         photo = read_photo(data, settings.metadata)
-        parts = self._parts(photo, settings)
+        parts, hints = self._parts(photo, settings)
         done = []
         for part in parts:
             start = time.perf_counter()
@@ -148,7 +167,7 @@ class Protector:
 
         saved = read_squares(encoded, [(part.corner, len(part.original)) for part in parts])
         faces = [self._result(*each, square) for each, square in zip(done, saved, strict=True)]
-        return ProtectedPhoto(encoded, tuple(faces), notes)
+        return ProtectedPhoto(encoded, tuple(faces), (*hints, *notes))
 
     def measure(self, original: bytes, protected: bytes, settings: Settings | None = None) -> tuple[FaceResult, ...]:
         """Measure a protected copy again: is each face of the original still a match in it?
@@ -164,7 +183,7 @@ class Protector:
         """
         settings = settings or Settings()
         photo = read_photo(original)
-        parts, shape = self._parts(photo, settings), photo.shape
+        (parts, _), shape = self._parts(photo, settings), photo.shape
         del photo
         try:
             copy = read_photo(protected)
@@ -184,11 +203,15 @@ class Protector:
     def _threshold(self) -> float:
         return self.artifacts.recognizer.value("thresholds", threshold_at(FAR))
 
-    def _parts(self, photo: Photo, settings: Settings) -> list[Part]:
-        """Find the faces to protect, and cut them out before any of them changes."""
+    def _parts(self, photo: Photo, settings: Settings) -> tuple[list[Part], tuple[str, ...]]:
+        """Find the faces to protect and cut them out before any of them changes; also returns what to tell the user."""
         margin = self.artifacts.recognizer.value("crop_margin", float)
-        faces = self.detect(photo.pixels)
-        return [cut_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
+        seen = self.look(photo.pixels, settings.min_score, settings.boxes)
+        faces, hints = seen.faces, detection_notes(seen)
+        if not faces:
+            raise NoFaceError("; ".join(["no face found; nothing was written", *hints]))
+        parts = [cut_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
+        return parts, (f"faces found: {len(faces)}", *hints)
 
     def _subject(self, part: Part, settings: Settings, several: bool) -> Subject:
         before = self.recognise(part.original)
@@ -268,8 +291,6 @@ class Protector:
 
 def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:
     """Return the numbers of the faces to protect, ascending."""
-    if not faces:
-        raise NoFaceError("no face found; nothing was written")
     if numbers is None:
         return list(range(1, len(faces) + 1))
     if missing := [number for number in numbers if number > len(faces)]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from .faces import Face
+from .faces import CUT, SMALL, Detection, Face
 from .results import FaceResult, Recognition
 from .settings import Settings
 
@@ -36,6 +36,34 @@ def face_line(photo: str, number: int, face: Face) -> str:
     """Return the one line that says where a face is."""
     x0, y0, x1, y1 = face.box
     return f"{photo} face {number}: box {x0:.0f},{y0:.0f} to {x1:.0f},{y1:.0f}, score {face.score:.2f}"
+
+
+def detection_notes(seen: Detection) -> tuple[str, ...]:
+    """Return what the user may want to know about the faces in a photo: where to look, and what to do, a line each."""
+    notes = []
+    for face in seen.unsure:
+        left, top, right, bottom = (round(edge) for edge in face.box)
+        score = math.floor(100 * face.score) / 100  # rounded up it would leave this face out
+        notes.append(
+            f"perhaps a face at {left},{top} to {right},{bottom} (score {face.score:.2f}): if so, add"
+            f" --min-score {score:.2f} or --box {left},{top},{right},{bottom}"
+        )
+    for number, face in enumerate(seen.faces, 1):
+        x0, y0, x1, y1 = face.box
+        size, part = max(x1 - x0, y1 - y0), _part_inside(face, seen.shape)
+        flaw = f"only {size:.0f} pixels large" if size < SMALL else "cut by the photo's border" if part < CUT else ""
+        if flaw:
+            notes.append(
+                f"face {number} at {x0:.0f},{y0:.0f} to {x1:.0f},{y1:.0f} is {flaw} and may stay recognizable:"
+                " look at it, cover it, or leave it out by --faces"
+            )
+    return tuple(notes)
+
+
+def _part_inside(face: Face, shape: tuple[int, ...]) -> float:
+    x0, y0, x1, y1 = face.box
+    width, height = min(x1, shape[1]) - max(x0, 0), min(y1, shape[0]) - max(y0, 0)
+    return max(width, 0) * max(height, 0) / max((x1 - x0) * (y1 - y0), 1e-9)
 
 
 def result_json(result: FaceResult) -> dict[str, Any]:

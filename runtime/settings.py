@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SettingError
+from .faces import Box
 from .photo import MetadataPolicy
 
 Strength = Literal["low", "medium", "high"]
@@ -37,6 +39,8 @@ class Settings:
             moves away from those that match it too, on average. None for the face alone.
         seed: of the random start; the n-th face of a photo takes seed + n - 1.
         faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
+        min_score: from this score of the detector on, above 0 and at most 1, something counts as a face.
+        boxes: faces given by hand, each x0, y0, x1, y1 in pixels of the upright photo.
         metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.
 
     A lossy format adds its own loss to what `clamp` and `epsilon` allow.
@@ -57,6 +61,8 @@ class Settings:
     gallery: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     seed: int = 0
     faces: tuple[int, ...] | None = None
+    min_score: float = 0.5
+    boxes: tuple[Box, ...] = ()
     metadata: MetadataPolicy = "strip"
 
     @property
@@ -85,8 +91,20 @@ class Settings:
             raise SettingError(f"steps is {self.steps}; it is from 1 to 1000")
         if not 0 <= self.seed < 2**31:
             raise SettingError(f"seed is {self.seed}; it is from 0 to {2**31 - 1}")
+        check_detection(self.min_score, self.boxes)
         if self.faces is not None and any(number < 1 for number in self.faces):
             raise SettingError("faces are numbered from 1")
+
+
+def check_detection(min_score: float, boxes: Iterable[Box]) -> None:
+    """Raise a `SettingError` unless the score is in range and each box has a size."""
+    if not 0 < min_score <= 1:  # also refuses NaN
+        raise SettingError(f"min score is {min_score:g}; it is above 0 and at most 1, such as 0.4")
+    for x0, y0, x1, y1 in boxes:
+        if not (math.isfinite(x0 + y0 + x1 + y1) and x1 > x0 and y1 > y0):
+            raise SettingError(
+                f"the box {x0:g},{y0:g},{x1:g},{y1:g} has no size; it is left, top, right, bottom in pixels"
+            )
 
 
 @dataclass(frozen=True)

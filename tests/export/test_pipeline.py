@@ -77,7 +77,7 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     out.mkdir()
     for name in ("attack-label-8.onnx", "notes.txt"):  # what earlier versions wrote, and what is not ours
         (out / name).write_text("before")
-    arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--precision", "int8", "--detector", "full-range"]
+    arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--precision", "int8"]
     result = CliRunner().invoke(export, arguments)
     assert result.exit_code == 0, result.output
     assert {path.name for path in out.iterdir()} == {
@@ -87,7 +87,7 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
         "notes.txt",
         *ATTACKS,
     }
-    assert metadata(out / "detector.onnx")["detector"] == "full-range"
+    assert metadata(out / "detector.onnx")["kind"] == "detector"
     assert metadata(out / "recognizer.onnx")["precision"] == "int8"
     assert metadata(out / "attack-feature.onnx")["arithmetic"] == "fp32"
     assert (out / "weights.bin").stat().st_size <= 9.5e6  # one copy for all graphs

@@ -465,6 +465,20 @@ def test_detect_draws_a_copy(run: Run, photo_file: Path) -> None:
     assert_one_line_error(run("detect", "photo.png", "--draw", "marked.png"), 7, "never overwritten")
 
 
+@pytest.mark.usefixtures("use_artifacts", "photo_file")
+def test_a_face_by_hand(run: Run) -> None:
+    found = json.loads(run("detect", "photo.png", "--box", "300,300,400,400", "--json").stdout)["faces"]
+    assert [face["box"] for face in found][1] == [300, 300, 400, 400]
+    for command in ("detect", "protect"):
+        assert_one_line_error(run(command, "photo.png", "--box", "600,0,700,90"), 6, "not in the photo of 512x512")
+        assert_one_line_error(run(command, "photo.png", "--box", "9,9,1,1"), 6, "has no size")
+        assert run(command, "photo.png", "--box", "here").exit_code == 2
+        assert_one_line_error(run(command, "photo.png", "--min-score", 2), 6, "min score is 2")
+    written = run("protect", "photo.png", "--steps", 1, "--box", "300,300,400,400", "--faces", 2)
+    assert "photo.png face 2: " in written.stdout
+    assert "photo.png: faces found: 2" in written.stderr.splitlines()
+
+
 @pytest.mark.usefixtures("fake_artifacts")
 def test_inspect(run: Run) -> None:
     assert "recognizer.onnx" in run("inspect").stdout

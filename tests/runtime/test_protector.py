@@ -11,7 +11,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from face_encryption.runtime import ArtifactsError, Face, NoFaceError, ProtectedPhoto, Protector, SettingError, Settings
-from face_encryption.runtime.faces import cut_square, square_around
+from face_encryption.runtime.faces import Detection, cut_square, square_around
 from face_encryption.runtime.photo import read_photo
 from face_encryption.runtime.settings import CloakPlan, LabelPlan
 
@@ -72,7 +72,7 @@ def test_face_is_no_longer_matched(protector: Protector, photo: bytes) -> None:
     assert result.number == 1
     assert 0 < result.change <= bound(protected)
     assert 30 < result.psnr < math.inf
-    assert protected.notes == ()
+    assert protected.notes == ("faces found: 1",)
 
 
 def test_a_larger_budget_protects_more(protector: Protector, photo: bytes) -> None:
@@ -256,7 +256,7 @@ def test_face_at_the_border(protector: Protector, astronaut: Pixels, edge: str) 
 
 def _faces_at(monkeypatch: pytest.MonkeyPatch, protector: Protector, *boxes: tuple[float, float, float, float]) -> None:
     faces = [Face(box, 0.9, np.zeros((6, 2), np.float32)) for box in boxes]
-    monkeypatch.setattr(protector, "detect", lambda _: faces)
+    monkeypatch.setattr(protector, "look", lambda image, *_: Detection(faces, [], image.shape))
 
 
 @pytest.mark.parametrize("setting", [{"clamp": 4, "budget": 1}, {"away": True, "epsilon": 4}])

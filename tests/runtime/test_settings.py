@@ -32,6 +32,8 @@ from .graphs import CLOAK_DEFAULTS, LABEL_DEFAULTS
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**31}, "seed is 2147483648"),
         ({"faces": (1, 0)}, "numbered from 1"),
+        *(({"min_score": value}, "min score is .*; it is above 0") for value in (0, -1, 1.5, math.nan)),
+        *(({"boxes": (box,)}, "has no size") for box in ((5, 5, 5, 9), (5, 9, 9, 5), (0, 0, math.inf, 9))),
     ],
 )
 def test_numbers_out_of_range(setting: dict[str, Any], message: str) -> None:
