@@ -1,4 +1,4 @@
-"""Every command of the README runs as it stands."""
+"""Every command of the README, and of the figures, runs as it stands."""
 
 import re
 import shlex
@@ -11,7 +11,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+RESULTS = (ROOT / "docs" / "results.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README + RESULTS, re.DOTALL)
 COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 
 
