@@ -153,6 +153,7 @@ def test_a_face_that_is_still_a_match(run: Run, photo_file: Path, options: list[
     assert first.exit_code == STILL_A_MATCH
     assert first.stdout.startswith(f"photo.png face 1: STILL A MATCH, try {advice} (similarity ")
     assert first.stderr.splitlines() == [
+        "photo.png: faces found: 1",
         "photo.png: written to photo_protected.png",
         f"photo.png: remove photo_protected.png before you try {advice}",
     ]

@@ -201,7 +201,7 @@ def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     assert gallery.shape == (1, 512)
     alone, known = (protector.protect(photo, Settings(gallery=each)).faces[0] for each in (None, gallery))
     assert (alone.gallery, known.gallery) == (0, 1)
-    assert float(gallery[0] @ known.after.embedding) < float(gallery[0] @ alone.after.embedding) - 0.05
+    assert float(gallery[0] @ known.after.embedding) < float(gallery[0] @ alone.after.embedding) - 0.02
     both = np.stack([known.before.embedding, gallery[0]])
     assert known.similarity == pytest.approx(float((both @ known.after.embedding).max()), abs=1e-5)
 
