@@ -54,7 +54,7 @@ LEAST_TURNED, TURNED_WEIGHT = 0.45, 0.9
 # have a box of 0.5 at first and four after it.
 SECOND_WEIGHT, DOUBT = 0.8, 0.04
 # Boxes that share this part of the smaller one show one face.
-WITHIN = 0.75
+WITHIN = 0.5
 # Boxes that one photo may have before the second look.
 CANDIDATES = 200
 # Points, rows [x, y], of a picture turned by 0, 1, 2 and 3 quarters back to upright: times the matrix, plus the shift.

@@ -45,8 +45,8 @@ MODELS = Path(str(files("face_encryption.models")))
 # on its first rung, and while it is still a match goes on up to its last.
 CLOAK_DEFAULTS: dict[str, Any] = {
     "strength": {
-        "low": [{"budget": 0.015, "clamp": 12}, {"budget": 0.03, "clamp": 12}],
-        "medium": [{"budget": 0.04, "clamp": 16}, {"budget": 0.06, "clamp": 16}],
+        "low": [{"budget": 0.015, "clamp": 12}, {"budget": 0.02, "clamp": 12}],
+        "medium": [{"budget": 0.03, "clamp": 12}, {"budget": 0.04, "clamp": 16}],
         "high": [{"budget": 0.06, "clamp": 32}, {"budget": 0.09, "clamp": 32}],
     },
     "effort": {"fast": {"steps": 5}, "normal": {"steps": 12}, "thorough": {"steps": 24}},
