@@ -156,11 +156,6 @@ def export_artifacts(
         report("recognizer.onnx")
         save("recognizer.onnx", "recognizer", recognizer_graph(surrogate), {"defaults": "{}"})
 
-        def save_label(step: ir.Model, extra: dict[str, str]) -> None:
-            for kind, graph in (("attack-label-step", step), ("attack-label", looped(step))):
-                report(f"{kind}.onnx")
-                save(f"{kind}.onnx", kind, graph, extra)
-
         def save_cloak(gradients: list[ir.Model], sources: list[Source], extra: dict[str, str]) -> None:
             turns = range(len(sources))
             for turn in turns:
@@ -176,9 +171,12 @@ def export_artifacts(
             for each in OBJECTIVES
         }
         step = label_step_graph(own[LABEL], description.input_size)
-        save_label(step, {"defaults": json.dumps(LABEL_DEFAULTS)})
-        surrogates = {name: other_surrogate(recognizer) for name, recognizer in (others or {}).items()}
-        sources = [source(surrogate), *(other_source(each, surrogates[name]) for name, each in (others or {}).items())]
+        for kind, graph in (("attack-label-step", step), ("attack-label", looped(step))):
+            report(f"{kind}.onnx")
+            save(f"{kind}.onnx", kind, graph, {"defaults": json.dumps(LABEL_DEFAULTS)})
+        others = others or {}
+        surrogates = {name: other_surrogate(recognizer) for name, recognizer in others.items()}
+        sources = [source(surrogate), *(other_source(each, surrogates[name]) for name, each in others.items())]
         gradients = [own[FEATURE], *(gradient_graph(each, FEATURE) for each in surrogates.values())]
         cloak = {"defaults": json.dumps(CLOAK_DEFAULTS), "surrogates": json.dumps(["ours", *surrogates])}
         save_cloak(gradients, sources, cloak)

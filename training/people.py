@@ -48,8 +48,8 @@ def find_people(
     """Find and embed the faces of pairs (probe, gallery) of photos below `data`, a pair a person.
 
     `distractors` are so many other people of the data, whom a probe may be taken for, and `gallery` so many other
-    photos of each person, from which the attack knows them too. Raises `DataError` for an
-    unreadable photo, or for fewer than two people with faces.
+    photos of each person, from which the attack knows them too. Raises `DataError` for an unreadable photo, or for
+    fewer than two people with faces.
     """
     others, more = _other_photos(data, pairs, distractors, gallery)
 
