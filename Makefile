@@ -10,7 +10,7 @@ demo: artifacts
 artifacts: artifacts/manifest.json
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/manifest.json: models/recognizer.safetensors models/ranges.json $(wildcard export/*.py training/model.py) | .venv/demo.stamp
+artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py training/model.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
 
 test: .venv/test.stamp

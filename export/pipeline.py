@@ -18,7 +18,7 @@ from face_encryption.export.graphs import FEATURE, LABEL, OBJECTIVES, Surrogate,
 from face_encryption.export.integer import Arithmetic, RangesError, float_gradient, integer_gradient
 from face_encryption.export.manifest import MANIFEST, OWN, describe, sha256, write_manifest
 from face_encryption.export.others import other_source, other_surrogate, source
-from face_encryption.export.precision import Narrow, Precision, narrow_graph, narrow_weights
+from face_encryption.export.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
 from face_encryption.export.specs import (
     GraphSpec,
     detector_spec,
@@ -32,6 +32,7 @@ from face_encryption.export.weights import WeightsFile
 from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
 from face_encryption.training.faces import open_detector
 from face_encryption.training.model import CheckpointError, Description, load_checkpoint
+from face_encryption.training.onnx_network import OnnxNetwork
 
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
 MODELS = Path(str(files("face_encryption.models")))
@@ -75,16 +76,16 @@ def export_artifacts(
     out: Path,
     surrogates: Mapping[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
-    precision: Precision = "fp32",
+    precision: Precision = "fp16",
     arithmetic: Arithmetic | None = None,
     photos: Path | None = None,
 ) -> list[Check]:
     """Write a folder of validated graphs and their manifest; `report` is told what is being made.
 
     `surrogates` are recognizers of others, by name, whose gradients join ours in the cloak: in their order, ours last.
-    `precision` is that of our own stored weights; graphs of rounded weights are compared with PyTorch on the same
-    weights. `arithmetic` is that of the convolutions of the attacks on our own recognizer; int8 takes the ranges beside
-    the checkpoint, as they are beside the shipped one, or measures them on the faces in a folder of `photos` and writes
+    `precision` is that of the stored weights; graphs of rounded weights are compared with PyTorch on the same weights.
+    `arithmetic` is that of the convolutions of the attacks on our own recognizer; int8 takes the ranges beside the
+    checkpoint, as they are beside the shipped one, or measures them on the faces in a folder of `photos` and writes
     them to `out`. None is int8 where the checkpoint's ranges or photos are at hand, else fp32. The graphs appear in
     `out` together, after all of them have passed; graphs of an earlier export are replaced. Returns every comparison
     with PyTorch.
@@ -97,7 +98,11 @@ def export_artifacts(
     digest = sha256(checkpoint)
     ranges = {} if photos else _ranges_at_hand(checkpoint, digest, arithmetic)
     own = fold(model, description)
+    others = {name: other_surrogate(each) for name, each in surrogates.items()}
     stored = narrow_weights(model, own, precision)
+    for other in others.values():
+        assert isinstance(other.model, OnnxNetwork)
+        stored |= narrow_network(other.model, precision)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         writer = GraphWriter(Path(name), digest, stored)
@@ -107,7 +112,7 @@ def export_artifacts(
             report("calibrating")
             ranges = _measure_ranges(own, photos, writer.folder / "detector.onnx", description.crop_margin)
             write_ranges(writer.folder / RANGES, digest, ranges)
-        gradients, (foreign, sources) = _gradients(own, ranges), _join(surrogates, own)
+        gradients, (foreign, sources) = _gradients(own, ranges), _join(surrogates, others, own)
         for spec in (
             recognizer_spec(own),
             *label_specs(gradients[LABEL.name], description.input_size),
@@ -119,7 +124,8 @@ def export_artifacts(
         writer.weights.write(writer.folder)
         report("comparing with PyTorch")
         arithmetic = "int8" if ranges else "fp32"
-        reference = model if precision == "fp32" else own.model
+        # Folded weights of fp16 are the checkpoint's own.
+        reference = model if precision == "fp16" else own.model
         validator = Validator(reference, description, writer.folder, arithmetic)
         for spec in writer.specs:
             spec.check(validator, spec.file)
@@ -163,11 +169,12 @@ def _gradients(own: Surrogate, ranges: Ranges) -> dict[str, ir.Model]:
     return {each.name: integer_gradient(float_gradient(own, each), ranges[each.name]) for each in OBJECTIVES}
 
 
-def _join(surrogates: Mapping[str, AlignedRecognizer], own: Surrogate) -> tuple[list[ir.Model], list[Source]]:
+def _join(
+    recognizers: Mapping[str, AlignedRecognizer], others: Mapping[str, Surrogate], own: Surrogate
+) -> tuple[list[ir.Model], list[Source]]:
     """Return the others' `FEATURE` gradients, and the sources of the cloak: theirs, then ours."""
-    others = [(recognizer, other_surrogate(recognizer)) for recognizer in surrogates.values()]
-    sources = [*(other_source(recognizer, each) for recognizer, each in others), source(own)]
-    return [gradient_graph(each, FEATURE) for _, each in others], sources
+    sources = [*(other_source(each, others[name]) for name, each in recognizers.items()), source(own)]
+    return [gradient_graph(each, FEATURE) for each in others.values()], sources
 
 
 def _replace(folder: Path, out: Path) -> None:

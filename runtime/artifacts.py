@@ -140,11 +140,6 @@ class Artifacts:
         """What all recognizers of the cloak see in a face. Raises `ArtifactsError` when there is none."""
         return self._graph("cloak-reference")
 
-    @property
-    def several(self) -> bool:
-        """Whether other recognizers joined ours in the cloak. Raises `ArtifactsError` when the manifest is amiss."""
-        return len(self.manifest.surrogates) > 1
-
     def attack(self, kind: AttackKind) -> Graph:
         """Return the attack of a kind. Raises `ArtifactsError` when there is none."""
         return self._graph(f"attack-{kind}")

@@ -1,78 +1,67 @@
-"""Whether a face is still a match: by our recognizer and, where there are others, by each behind the cloak."""
+"""Whether a face is still a match: by each recognizer behind the cloak or, for labels, by ours alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts import Artifacts
 from .errors import SettingError
-from .manifest import OWN
+from .manifest import OWN, SurrogateFacts
+from .part import Part
 from .results import Recognition, SurrogateResult
-from .subject import Part, Subject
 
 
-def sign(artifacts: Artifacts, part: Part, square: NDArray[np.uint8], own: Recognition) -> NDArray[np.float32]:
-    """Return what recognizers see in a face: the embedding by ours and, behind it, by each of several behind a cloak.
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A face before the attack: what our recognizer says of it, and what it is compared with.
 
-    Args:
-        artifacts: where the recognizers are.
-        part: the face.
-        square: its pixels, as they were or changed, uint8 [S, S, 3].
-        own: what our recognizer says of them.
-
-    Returns:
-        float32 [D], parts of unit norm.
-
-    Raises:
-        ArtifactsError: the recognizers cannot be loaded or run.
+    `recognizers` tell whether it is still a match, in the order of their parts of an embedding. `embedding` is f32 [D],
+    the face's, `known` f32 [N, D], those of the gallery's faces that match it.
     """
-    if not artifacts.several:
-        return own.embedding
-    face = {"face": square, "keypoints": part.keypoints}
-    return np.concatenate([own.embedding, *artifacts.cloak_reference.run(["reference"], face)])
+
+    part: Part
+    before: Recognition
+    recognizers: Sequence[SurrogateFacts]
+    embedding: NDArray[np.float32]
+    known: NDArray[np.float32]
+
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """What a cloak moves away from, f32 [D]: the mean of the face and of the gallery's faces that match it."""
+        return np.asarray(self._clean.mean(0), np.float32)
+
+    @property
+    def _clean(self) -> NDArray[np.float32]:
+        return np.concatenate([self.embedding[None], self.known])
+
+    def compare(self, changed: NDArray[np.float32]) -> list[SurrogateResult]:
+        """Compare a changed face, f32 [D], with the face before, or with one of the gallery if that is more similar."""
+        results = []
+        for each, part in zip(self.recognizers, parts(self.recognizers), strict=True):
+            similarity = float((self._clean[:, part] @ changed[part]).max())
+            results.append(SurrogateResult(each.name, similarity, each.threshold))
+        return results
+
+
+def parts(recognizers: Sequence[SurrogateFacts]) -> list[slice]:
+    """Return where each recognizer's part of an embedding f32 [D] is."""
+    ends = np.cumsum([each.embedding for each in recognizers]).tolist()
+    return [slice(end - each.embedding, end) for each, end in zip(recognizers, ends, strict=True)]
 
 
 def matches(
-    artifacts: Artifacts, gallery: NDArray[np.float32] | None, signature: NDArray[np.float32]
+    recognizers: Sequence[SurrogateFacts], gallery: NDArray[np.float32] | None, face: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the rows of a gallery, f32 [N, D], that our recognizer takes for the same person as a signature, f32 [D].
+    """Return the rows of a gallery, f32 [N, D], that our recognizer takes for the same person as a face, f32 [D].
 
     Raises:
         SettingError: the gallery was enrolled with other artifacts.
     """
     if gallery is None:
-        return np.zeros((0, len(signature)), np.float32)
-    if gallery.ndim != 2 or gallery.shape[1] != len(signature):
-        raise SettingError(
-            f"the gallery is {list(gallery.shape)}, not [N, {len(signature)}]; enroll with these artifacts"
-        )
-    own = artifacts.manifest.recognizer
-    return gallery[gallery[:, : own.embedding] @ signature[: own.embedding] >= own.threshold]
-
-
-def compare(
-    artifacts: Artifacts, subject: Subject, square: NDArray[np.uint8], after: Recognition
-) -> list[SurrogateResult]:
-    """Compare a changed face with itself before, or with a face of the gallery if that is more similar.
-
-    Args:
-        artifacts: where the recognizers are.
-        subject: the face before.
-        square: its changed pixels, uint8 [S, S, 3].
-        after: what our recognizer says of them.
-
-    Returns:
-        What our recognizer says and, where there are others, each of those behind the cloak, in their turn.
-
-    Raises:
-        ArtifactsError: the recognizers cannot be loaded or run.
-    """
-    own = artifacts.manifest.recognizer
-    judges = [(OWN, own.embedding, own.threshold)]
-    if artifacts.several:
-        judges += [(each.name, each.embedding, each.threshold) for each in artifacts.manifest.surrogates]
-    signature, clean, begin, results = sign(artifacts, subject.part, square, after), subject.clean, 0, []
-    for name, length, threshold in judges:
-        part = slice(begin, begin + length)
-        results.append(SurrogateResult(name, float((clean[:, part] @ signature[part]).max()), threshold))
-        begin += length
-    return results
+        return np.zeros((0, len(face)), np.float32)
+    if gallery.ndim != 2 or gallery.shape[1] != len(face):
+        raise SettingError(f"the gallery is {list(gallery.shape)}, not [N, {len(face)}]; enroll with these artifacts")
+    number = [each.name for each in recognizers].index(OWN)
+    part = parts(recognizers)[number]
+    return gallery[gallery[:, part] @ face[part] >= recognizers[number].threshold]

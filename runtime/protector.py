@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from .artifacts import Artifacts
 from .attack import Attack
-from .comparison import compare, matches, sign
+from .comparison import Subject, matches
 from .errors import NoFaceError, PhotoError, SettingError
 from .faces import Box, Detection, Face, find_faces
-from .manifest import Manifest
+from .manifest import OWN, Manifest
 from .onnx_runtime import warn_if_reporting
+from .part import Part, cut_part, difference
 from .photo import Photo, grey, read_photo, read_squares
 from .report import detection_notes
 from .results import FaceResult, ProtectedPhoto, Recognition
 from .settings import Plan, Settings, plan_cloak, plan_label
-from .subject import Part, Subject, cut_part, difference
 
 
 class Protector:
@@ -116,7 +116,7 @@ class Protector:
         parts = [cut_part(photo, 0, face, margin) for face in self.detect(photo.pixels)]
         if not parts:
             raise NoFaceError("no face found")
-        return np.stack([sign(self.artifacts, part, part.original, self.recognise(part.original)) for part in parts])
+        return np.stack([self._embed(part, part.original) for part in parts])
 
     def check(self, settings: Settings) -> None:
         """Load what the settings need, so that a mistake in them shows before the first photo.
@@ -200,10 +200,18 @@ class Protector:
         parts = [cut_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
         return parts, (f"faces found: {len(faces)}", *hints)
 
+    def _embed(self, part: Part, square: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the recognizers behind the cloak see in a face, float32 [D], in its square or a changed one."""
+        (embedding,) = self.artifacts.cloak_reference.run(["reference"], {"face": square, "keypoints": part.keypoints})
+        return np.asarray(embedding)
+
     def _subject(self, part: Part, settings: Settings) -> Subject:
         before = self.recognise(part.original)
-        signature = sign(self.artifacts, part, part.original, before)
-        return Subject(part, before, signature, matches(self.artifacts, settings.gallery, signature))
+        if settings.labelled:  # nobody tries to change what the others see
+            own = [each for each in self._manifest.surrogates if each.name == OWN]
+            return Subject(part, before, own, before.embedding, np.zeros((0, len(before.embedding)), np.float32))
+        recognizers, face = self._manifest.surrogates, self._embed(part, part.original)
+        return Subject(part, before, recognizers, face, matches(recognizers, settings.gallery, face))
 
     def _attempt(
         self, attack: Attack, subject: Subject, photo: Photo, settings: Settings
@@ -211,16 +219,16 @@ class Protector:
         """Return the square of the first attempt after which the face is no match, or of the one nearest to it."""
         part, seed = subject.part, settings.seed + subject.part.number - 1
         square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
-        own = subject.before if settings.labelled else subject.reference
+        target = subject.before if settings.labelled else subject.reference
         best: tuple[float, NDArray[np.uint8], Plan] | None = None
         for plan in attack.plans:
-            changed = attack(square, part, own, seed, plan)
+            changed = attack(square, part, target, seed, plan)
             if photo.grey:
                 changed = grey(changed)  # of a grey square this is the square plus the mean change
             changed = part.limit(changed, attack.bound)
             if len(attack.plans) == 1:
                 return changed, plan
-            seen = compare(self.artifacts, subject, changed, self.recognise(changed))
+            seen = subject.compare(self._embed(part, changed))
             above = max(each.similarity - each.threshold for each in seen)
             if best is None or above < best[0]:
                 best = above, changed, plan
@@ -232,7 +240,9 @@ class Protector:
     def _result(self, subject: Subject, plan: Plan | None, seconds: float, square: NDArray[np.uint8]) -> FaceResult:
         """Measure a face on its square as it was saved, uint8 [S, S, 3]."""
         part, after = subject.part, self.recognise(square)
-        own, *surrogates = compare(self.artifacts, subject, square, after)
+        alone = len(subject.recognizers) == 1
+        results = {each.name: each for each in subject.compare(after.embedding if alone else self._embed(part, square))}
+        own = results.pop(OWN)
         change, psnr = difference(part.original[part.inside], square[part.inside])
         return FaceResult(
             number=part.number,
@@ -241,7 +251,7 @@ class Protector:
             after=after,
             similarity=own.similarity,
             threshold=own.threshold,
-            surrogates=tuple(surrogates),
+            surrogates=tuple(results.values()),
             gallery=len(subject.known),
             plan=plan,
             change=change,
@@ -272,7 +282,7 @@ class Protector:
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
         graph = self.artifacts.attack("label" if settings.labelled else "feature")
-        references = [self.artifacts.cloak_reference] if self.artifacts.several else []
+        references = [] if settings.labelled else [self.artifacts.cloak_reference]
         for needed in (self.artifacts.recognizer, *references, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
         return Attack(graph, plans, label)

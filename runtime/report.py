@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from .faces import CUT, SMALL, Detection, Face
-from .manifest import OWN
 from .results import FaceResult, Recognition
 from .settings import Settings
 
@@ -13,11 +12,8 @@ from .settings import Settings
 def result_line(photo: str, result: FaceResult, stronger: str = "") -> str:
     """Return the one line that says what became of a face; `stronger` is what to try where it is still a match."""
     verdict = f"STILL A MATCH{stronger and f', try {stronger}'}" if result.matched else "no longer matches"
-    # Ours is among the surrogates as well, and sees the same a second time.
     others = "".join(
-        f"; by {each.name} {each.similarity:.2f}, threshold {each.threshold:.2f}"
-        for each in result.surrogates
-        if each.name != OWN or each.matched
+        f"; by {each.name} {each.similarity:.2f}, threshold {each.threshold:.2f}" for each in result.surrogates
     )
     return (
         f"{photo} face {result.number}: {verdict}"

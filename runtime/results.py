@@ -58,7 +58,7 @@ class FaceResult:
         similarity: of the protected probe to the original face as gallery, -1 to 1; the highest of that and those to
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
-        surrogates: the same by each recognizer behind the cloak, where there are others than ours.
+        surrogates: the same by each other recognizer behind the cloak; none for labels.
         gallery: how many faces of the gallery matched the original face, and were moved away from too.
         plan: the numbers of the attempt that was kept; None where an earlier run protected the face.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.

@@ -237,8 +237,6 @@ def test_attacks(tmp_path: Path) -> None:
     artifacts = Artifacts(artifacts_folder(tmp_path))
     assert artifacts.attack("feature").path == tmp_path / "attack-feature.onnx"
     assert artifacts.attack("label").path == tmp_path / "attack-label.onnx"
-    assert not artifacts.several
-    assert Artifacts(artifacts_folder(tmp_path, surrogates=[OTHER, OWN])).several
 
 
 def test_inspection(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A face to protect: its square in the photo, and what recognizers say of it before the attack."""
+"""A face to protect: its square in the photo."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from .faces import Face, overlap, square_around
 from .photo import Photo
-from .results import Recognition
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,31 +51,6 @@ def cut_part(photo: Photo, number: int, face: Face, margin: float) -> Part:
     corner, side = square_around(face.box, margin)
     _, inside = overlap(photo.shape, side, corner)
     return Part(number, face, corner, photo.cut(corner, side), inside)
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What recognizers say of a face before the attack, and what it is compared with.
-
-    `signature` is f32 [D], what our recognizer sees in it and behind that, where several make the cloak, what all of
-    them see; `known` f32 [N, D] is the same of the gallery's faces that match it.
-    """
-
-    part: Part
-    before: Recognition
-    signature: NDArray[np.float32]
-    known: NDArray[np.float32]
-
-    @property
-    def clean(self) -> NDArray[np.float32]:
-        """The signatures of the face and of the gallery's faces that match it, f32 [1 + N, D]."""
-        return np.concatenate([self.signature[None], self.known])
-
-    @property
-    def reference(self) -> NDArray[np.float32]:
-        """What a cloak moves away from: of `clean` the mean, of ours alone or of all recognizers behind the cloak."""
-        own, mean = len(self.before.embedding), np.asarray(self.clean.mean(0), np.float32)
-        return mean[own if len(mean) > own else 0 :]
 
 
 def difference(original: NDArray[np.uint8], saved: NDArray[np.uint8]) -> tuple[int, float]:
