@@ -61,10 +61,7 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     forward = ort.InferenceSession(str(folder / "recognizer.onnx"), options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
     keypoints = len(face) * KEYPOINTS
-    if artifacts.several:
-        (reference,) = artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})
-    else:
-        (reference,) = artifacts.recognizer.run(["embedding"], {"face": face})
+    (reference,) = artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})
     numbers: dict[AttackKind, dict[str, float]] = {
         "feature": {"budget": BUDGET, "clamp": CLAMP},
         "label": {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0},
