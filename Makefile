@@ -21,7 +21,7 @@ lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	mkdir -p build/types/face_encryption
 	for stage in training export runtime models; do ln -sfn ../../../$$stage build/types/face_encryption/$$stage; done
-	MYPYPATH=build/types:benchmarks $(BIN)/mypy build/types/face_encryption demo.py benchmarks tests
+	MYPYPATH=build/types:scripts $(BIN)/mypy build/types/face_encryption demo.py benchmarks scripts tests
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

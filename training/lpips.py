@@ -17,7 +17,7 @@ class LpipsError(ValueError):
 def load_lpips(backbone: Path) -> Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], float]:
     """Return the distance of two pictures u8 [H, W, 3], RGB, both edges at least 32: 0 for the same, below about 1.
 
-    `backbone` has AlexNet's convolutions, as `benchmarks/lpips_weights.py` writes it; torchmetrics has the weights of
+    `backbone` has AlexNet's convolutions, as `scripts/lpips_weights.py` writes it; torchmetrics has the weights of
     the distance. Raises `LpipsError`.
     """
     # torchmetrics' public class fetches all of AlexNet; this is what it wraps.
@@ -30,7 +30,7 @@ def load_lpips(backbone: Path) -> Callable[[npt.NDArray[np.uint8], npt.NDArray[n
         network.net.load_state_dict(load_file(backbone))
     except (OSError, SafetensorError, RuntimeError):
         raise LpipsError(
-            f"{backbone}: not AlexNet's convolutions; python benchmarks/lpips_weights.py makes such a file"
+            f"{backbone}: not AlexNet's convolutions; python scripts/lpips_weights.py makes such a file"
         ) from None
 
     def distance(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:

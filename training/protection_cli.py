@@ -45,7 +45,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="Judge the saved files recompressed so, too; may be repeated.",
 )
-@click.option("--lpips", type=FILE, help="Measure LPIPS too: AlexNet, as benchmarks/lpips_weights.py writes it.")
+@click.option("--lpips", type=FILE, help="Measure LPIPS too: AlexNet, as scripts/lpips_weights.py writes it.")
 @click.option("--distractors", type=click.IntRange(0), default=0, help="Other people of DATA in the rank-1 gallery.")
 @click.option("--photos", type=FOLDER, help="Photos of which OUT/photos shows the main face before and after.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write protection.csv and pictures here.")

