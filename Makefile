@@ -10,7 +10,7 @@ demo: artifacts
 artifacts: artifacts/recognizer.onnx
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/recognizer.onnx: models/recognizer.safetensors models/ranges.json $(wildcard export/*.py training/model.py) | .venv/demo.stamp
+artifacts/recognizer.onnx: models/recognizer.safetensors models/ranges.json $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
 
 test: .venv/test.stamp

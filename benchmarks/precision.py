@@ -22,9 +22,10 @@ from PIL import Image
 
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import cut_square
-from face_encryption.training.data import Photo, read_list, read_pairs
-from face_encryption.training.faces import in_parallel, read_photo
-from face_encryption.training.probes import Embed, Picture, detect_main_face, embed_surrogate
+from face_encryption.training.data.cutting import read_photo
+from face_encryption.training.data.layouts import Photo, read_list, read_pairs
+from face_encryption.training.evaluation.probes import Embed, Picture, detect_main_face, embed_surrogate
+from face_encryption.training.threads import in_parallel
 
 FAR = 0.01
 SIDE = 250  # of the face that is timed

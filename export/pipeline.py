@@ -34,9 +34,9 @@ from face_encryption.export.others import other_source, other_surrogate, source
 from face_encryption.export.precision import Precision, narrow_graph, narrow_weights
 from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
-from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.faces import open_detector
-from face_encryption.training.model import CheckpointError, Description, load_checkpoint
+from face_encryption.training.checkpoint import CheckpointError, Description, load_checkpoint
+from face_encryption.training.data.cutting import open_detector
+from face_encryption.training.distill.aligned import AlignedRecognizer
 
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
 OTHERS = ("detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)

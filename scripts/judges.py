@@ -27,9 +27,10 @@ import numpy.typing as npt
 from npm import FACE_API, HUMAN_MODELS, PackageError, read_members, save
 
 from face_encryption.export.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, Value
-from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.data import DataError, Photo, read_list
-from face_encryption.training.faces import find_face, in_parallel, open_detector, read_photo
+from face_encryption.training.data.cutting import find_face, open_detector, read_photo
+from face_encryption.training.data.layouts import DataError, Photo, read_list
+from face_encryption.training.distill.aligned import AlignedRecognizer
+from face_encryption.training.threads import in_parallel
 
 # The packages do not say how the networks' faces were aligned: of dlib's and ArcFace's templates, zoomed and shifted a
 # little, these missed the fewest clean pairs of LFW.

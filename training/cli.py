@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .protection_cli import protection
+from .evaluation.cli import protection
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -61,12 +61,12 @@ def train(recipe: str, **options: Any) -> None:
 
     Run again after an interruption, it continues after the last finished epoch. Under `torchrun` it uses all devices.
     """
-    from face_encryption.training.aligned import RecognizerError
-    from face_encryption.training.config import Config
-    from face_encryption.training.data import DataError
-    from face_encryption.training.model import CheckpointError
-    from face_encryption.training.recipe import RecipeError, load_recipe
-    from face_encryption.training.train import train as run
+    from .checkpoint import CheckpointError
+    from .config import Config
+    from .data.layouts import DataError
+    from .distill.aligned import RecognizerError
+    from .recipe import RecipeError, load_recipe
+    from .train import train as run
 
     if options["tensorboard"] and not find_spec("tensorboard"):
         raise click.ClickException("--tensorboard needs a package: pip install 'face-encryption[tensorboard]'")
@@ -99,11 +99,12 @@ def recognizer(
 
     The strangers are those of --pairs; without, the people of the test photos, whom it was trained on.
     """
-    from face_encryption.training.data import DataError, list_data, read_list
-    from face_encryption.training.evaluate import evaluate as measure
-    from face_encryption.training.faces import cut_size, load_faces
-    from face_encryption.training.model import CheckpointError, load_checkpoint
-    from face_encryption.training.plots import plot_verification
+    from .checkpoint import CheckpointError, load_checkpoint
+    from .data.cutting import cut_size
+    from .data.faces import load_faces
+    from .data.layouts import DataError, list_data, read_list
+    from .evaluation.plots import plot_verification
+    from .evaluation.verification import evaluate as measure
 
     try:
         model, description = load_checkpoint(checkpoint)
@@ -153,8 +154,8 @@ def collect(name: str, sources: tuple[Path, ...], out: Path, frames: int, detect
     Frames are taken uniformly, the face is cut out, near-duplicates are dropped; three in four go to OUT/train/NAME,
     the rest to OUT/test/NAME. OUT/NAME.png shows all of them: look at it.
     """
-    from face_encryption.training.collect import collect as run
-    from face_encryption.training.data import DataError
+    from .data.collect import collect as run
+    from .data.layouts import DataError
 
     try:
         found = run(name, sources, out, detector, frames)

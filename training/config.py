@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from face_encryption.training.aligned import read_recognizers
-from face_encryption.training.attacked import load_attacked
-from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
-from face_encryption.training.faces import FaceSet, cut_size, load_faces
-from face_encryption.training.morph import load_morphs
-from face_encryption.training.onnx_network import CPU
-from face_encryption.training.recipe import Recipe
+from .data.attacked import load_attacked
+from .data.cutting import cut_size
+from .data.faces import FaceSet, load_faces
+from .data.layouts import DataError, Photo, list_data, read_list, split_validation
+from .data.morph import load_morphs
+from .distill.aligned import read_recognizers
+from .distill.onnx_network import CPU
+from .recipe import Recipe
 
 
 @dataclass

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from face_encryption.training.model import SMALLEST_INPUT
+from .model import SMALLEST_INPUT
 
 RECIPES = Path(str(files("face_encryption.training"))) / "recipes"
 

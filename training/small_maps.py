@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from face_encryption.training.winograd import Winograd
+from .winograd import Winograd
 
 
 class Convolve(torch.autograd.Function):

@@ -20,26 +20,20 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
-from face_encryption.training.augment import degraded, random_view
-from face_encryption.training.config import Config, Data, load_data
-from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
-from face_encryption.training.evaluate import accuracy, normalise, outputs, verify
-from face_encryption.training.faces import ahead, digest
-from face_encryption.training.model import (
-    EMBEDDING_SIZE,
-    Description,
-    Recognizer,
-    as_written,
-    identity_loss,
-    load_backbone,
-    load_checkpoint,
-    save_checkpoint,
-)
-from face_encryption.training.muon import Muon
-from face_encryption.training.parallel import share_statistics
-from face_encryption.training.plots import plot_history
-from face_encryption.training.recipe import Phase
-from face_encryption.training.small_maps import speed_up
+from .checkpoint import Description, as_written, load_checkpoint, save_checkpoint
+from .config import Config, Data, load_data
+from .data.augment import degraded, random_view
+from .data.faces import digest
+from .distill.losses import cosine_loss, fit_targets, relational_loss, turn_targets
+from .evaluation.plots import plot_history
+from .evaluation.verification import accuracy, normalise, outputs, verify
+from .imagenet import load_backbone
+from .model import EMBEDDING_SIZE, Recognizer, identity_loss
+from .muon import Muon
+from .parallel import share_statistics
+from .recipe import Phase
+from .small_maps import speed_up
+from .threads import ahead
 
 # Gradients have a norm of 10 to 20 in most of the default recipe's steps and of some hundreds in the first. A run
 # without a limit saw its loss leap at a high learning rate.

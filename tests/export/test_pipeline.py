@@ -13,7 +13,8 @@ from face_encryption.export.cli import CHECKPOINT, export
 from face_encryption.export.pipeline import CLOAK_DEFAULTS, LABEL_DEFAULTS, export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.weights import with_bodies
-from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
+from face_encryption.training.model import Recognizer
 
 ATTACKS = [f"attack-{name}.onnx" for name in ("label", "label-step", "feature", "feature-step-0")]
 

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 
 from face_encryption.runtime.faces import detect, main_face
-from face_encryption.training import attacked as module
-from face_encryption.training.aligned import AlignedRecognizer, align, read_recognizers
-from face_encryption.training.attacked import EPSILONS, Pupil, attack, load_attacked
-from face_encryption.training.evaluate import outputs
-from face_encryption.training.faces import FaceSet, cut_face, open_detector
-from face_encryption.training.model import load_checkpoint
-from face_encryption.training.teacher import Teacher, describe
+from face_encryption.training.checkpoint import load_checkpoint
+from face_encryption.training.data import attacked as module
+from face_encryption.training.data.attacked import EPSILONS, Pupil, attack, load_attacked
+from face_encryption.training.data.cutting import cut_face, open_detector
+from face_encryption.training.data.faces import FaceSet
+from face_encryption.training.distill.aligned import AlignedRecognizer, align, read_recognizers
+from face_encryption.training.distill.teacher import Teacher, describe
+from face_encryption.training.evaluation.verification import outputs
 
 
 def see(

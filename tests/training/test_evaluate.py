@@ -11,10 +11,11 @@ import torch
 from click.testing import CliRunner
 
 from face_encryption.export.cli import CHECKPOINT
+from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
 from face_encryption.training.cli import evaluate as command
-from face_encryption.training.evaluate import Verification, thresholds, true_accept_rate, verify
-from face_encryption.training.faces import FaceSet
-from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+from face_encryption.training.data.faces import FaceSet
+from face_encryption.training.evaluation.verification import Verification, thresholds, true_accept_rate, verify
+from face_encryption.training.model import Recognizer
 
 DESCRIPTION = Description(["ada"], 97)
 

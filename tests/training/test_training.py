@@ -25,21 +25,13 @@ from torchvision.models import resnet18
 
 from face_encryption.training import cli
 from face_encryption.training import train as module
+from face_encryption.training.checkpoint import FORMAT, CheckpointError, Description, load_checkpoint, save_checkpoint
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
-from face_encryption.training.data import DataError
-from face_encryption.training.evaluate import accuracy, evaluate
-from face_encryption.training.model import (
-    DOWNLOAD,
-    FORMAT,
-    CheckpointError,
-    Description,
-    Recognizer,
-    identity_loss,
-    load_backbone,
-    load_checkpoint,
-    save_checkpoint,
-)
+from face_encryption.training.data.layouts import DataError
+from face_encryption.training.evaluation.verification import accuracy, evaluate
+from face_encryption.training.imagenet import DOWNLOAD, load_backbone
+from face_encryption.training.model import Recognizer, identity_loss
 from face_encryption.training.recipe import Phase, Recipe, RecipeError, load_recipe
 from face_encryption.training.train import learning_rates, no_worse
 

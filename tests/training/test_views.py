@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from face_encryption.training.aligned import TEMPLATE, align, similarity_transforms
-from face_encryption.training.augment import degraded, plain_view, random_view
-from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
-from face_encryption.training.faces import ahead
-from face_encryption.training.morph import morph
+from face_encryption.training.data.augment import degraded, plain_view, random_view
+from face_encryption.training.data.morph import morph
+from face_encryption.training.distill.aligned import TEMPLATE, align, similarity_transforms
+from face_encryption.training.distill.losses import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.recipe import load_recipe
+from face_encryption.training.threads import ahead
 
 
 def draws(count: int, seed: int) -> Callable[..., Tensor]:

@@ -71,14 +71,14 @@ def protection(
     from face_encryption.runtime import Protector, Settings
     from face_encryption.runtime.errors import FaceEncryptionError
 
-    from .aligned import RecognizerError, read_recognizers
-    from .data import DataError, read_pairs
+    from ..data.layouts import DataError, read_pairs
+    from ..distill.aligned import RecognizerError, read_recognizers
     from .lpips import LpipsError, load_lpips
     from .people import find_people
     from .portraits import write_portraits
     from .probes import embed_black_box, embed_surrogate
     from .protection import measure_protection
-    from .protection_report import WHITE_BOX, describe, write_report
+    from .report import WHITE_BOX, describe, write_report
 
     if photos and not out:
         raise click.UsageError("--photos needs --out, to write the pictures to.")

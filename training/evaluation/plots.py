@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from face_encryption.training.evaluate import Verification
+from .verification import Verification
 
 
 def plot_history(path: Path) -> None:

@@ -11,10 +11,11 @@ from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
 
-from .data import DataError
-from .faces import in_parallel, read_photo
+from ..data.cutting import read_photo
+from ..data.layouts import DataError
+from ..threads import in_parallel
 from .probes import detect_main_face, protect_and_measure
-from .protection_report import side_by_side, write_rows
+from .report import side_by_side, write_rows
 from .visibility import Distance, Pixels, Visibility
 
 # A larger face is shown smaller, so that before, after and difference fit on a screen.

@@ -10,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
-from face_encryption.training.faces import cut_scale
-from face_encryption.training.recipe import Recipe
+from ..recipe import Recipe
+from .cutting import cut_scale
 
 
 def plain_view(faces: Tensor, size: int, margin: float) -> Tensor:

@@ -18,12 +18,13 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.evaluate import normalise
-from face_encryption.training.faces import FaceSet, cache_folder, cut_scale, digest, read_cache, write_cache
-from face_encryption.training.model import load_checkpoint
-from face_encryption.training.onnx_network import CPU
-from face_encryption.training.teacher import Teacher, batch_size, describe
+from ..checkpoint import load_checkpoint
+from ..distill.aligned import AlignedRecognizer
+from ..distill.onnx_network import CPU
+from ..distill.teacher import Teacher, batch_size, describe
+from ..evaluation.verification import normalise
+from .cutting import cut_scale
+from .faces import FaceSet, cache_folder, digest, read_cache, write_cache
 
 # The attack: momentum and a random view in each of its steps, budgets in levels drawn evenly from a range.
 STEPS, STEP_SHARE, EPSILONS = 3, 0.6, (3.0, 12.0)

@@ -4,49 +4,30 @@ import csv
 import hashlib
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
 from google.protobuf.message import DecodeError
-from PIL import Image, ImageOps
 from rich.progress import track
 
-from face_encryption.runtime.faces import Face, cut_square, detect, main_face, prominence
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.data import DataError, Photo
-from face_encryption.training.onnx_network import CPU
-from face_encryption.training.teacher import Teacher, describe
 
-T = TypeVar("T")
-R = TypeVar("R")
+from ..distill.aligned import AlignedRecognizer
+from ..distill.onnx_network import CPU
+from ..distill.teacher import Teacher, describe
+from ..threads import ahead
+from .cutting import CACHE_MARGIN, NO_DETECTOR, cut_face, find_face, open_detector, read_photo
+from .layouts import DataError, Photo
 
-# The cut that is kept is wider than the one that is trained on, so that rotation and shift find real pixels.
-CACHE_MARGIN = 0.5
-# A second face of at least this part of the first one's prominence leaves open whom a photo shows.
-RIVAL = 0.75
 # Cuts of another version may show other faces.
 VERSION = 2
-NO_DETECTOR = "{}: no detector; make it with: face-encryption export --detector-only"
-
-
-def cut_scale(margin: float) -> float:
-    """Return the edge of the square with `margin` on each side, as a part of the cached cut's edge."""
-    return (1 + 2 * margin) / (1 + 2 * CACHE_MARGIN)
-
-
-def cut_size(input_size: int, margin: float) -> int:
-    """Return the edge in pixels of cached cuts in which a recognizer's input keeps its resolution."""
-    return round(input_size / cut_scale(margin))
 
 
 @dataclass
@@ -63,49 +44,6 @@ class FaceSet:
     keypoints: npt.NDArray[np.float32]
     teacher: npt.NDArray[np.float32] | None = None
     key: str = ""
-
-
-def read_photo(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a photo upright as u8 [H, W, 3], RGB. Raises `DataError`."""
-    try:
-        with Image.open(path) as file:
-            return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
-    except Exception as error:  # Pillow's errors for damaged files have no common type
-        raise DataError(f"unreadable: {error}") from None
-
-
-def find_face(detector: ort.InferenceSession, image: npt.NDArray[np.uint8], *, alone: bool) -> Face:
-    """Find the face that a photo is about; `alone` when no other may be nearly as prominent.
-
-    Raises `DataError` when there is none, or a rival.
-    """
-    faces = detect(detector, image)
-    if not faces:
-        raise DataError("no face")
-    face = main_face(faces, image.shape)
-    enough = RIVAL * prominence(face.box, image.shape)
-    if alone and any(other is not face and prominence(other.box, image.shape) >= enough for other in faces):
-        raise DataError("two faces of equal size")
-    return face
-
-
-def cut_face(
-    image: npt.NDArray[np.uint8], face: Face, size: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Cut a face with `CACHE_MARGIN` on each side of its box, as u8 [size, size, 3]; with its keypoints there."""
-    square, corner = cut_square(image, face.box, CACHE_MARGIN)
-    cut = np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR))
-    return cut, ((face.keypoints - corner) * size / len(square)).astype(np.float32)
-
-
-def open_detector(path: Path) -> ort.InferenceSession:
-    """Open an exported detector. Raises `DataError`."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception:  # onnxruntime's errors have no common type
-        raise DataError(NO_DETECTOR.format(path)) from None
 
 
 def load_faces(
@@ -138,30 +76,6 @@ def load_faces(
         given = [Teacher(each, bf16, device) for each in teachers]
         _fill_cache(folder, root, photos, open_detector(detector), size, given, alone)
     return read_cache(folder)
-
-
-def in_parallel(work: Callable[[T], R], items: Sequence[T], description: str) -> list[R]:
-    """Do the same for every item, one thread a core, and show progress; returns the results in order."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(track(threads.map(work, items), description, len(items)))
-
-
-def ahead(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """Do the same for every item and return the results in order, some of them made while earlier ones are used.
-
-    Without threads each is made when it is asked for.
-    """
-    if not threads:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[R]] = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def cache_folder(cache: Path, facts: list[Any]) -> Path:

@@ -9,8 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from rich.progress import track
 from torch import Tensor
 
-from face_encryption.training.aligned import AlignedRecognizer, similarity_transforms
-from face_encryption.training.onnx_network import CPU, OnnxNetwork
+from .aligned import AlignedRecognizer, similarity_transforms
+from .onnx_network import CPU, OnnxNetwork
 
 # The limits of a random view, in parts of the picture's edge.
 ZOOM, SHIFT = 0.08, 0.06

@@ -15,8 +15,9 @@ from rich.progress import track
 
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
-from face_encryption.training.data import DataError
-from face_encryption.training.faces import find_face, open_detector, read_photo
+
+from .cutting import find_face, open_detector, read_photo
+from .layouts import DataError
 
 Picture = npt.NDArray[np.uint8]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from face_encryption.training.augment import plain_view
-from face_encryption.training.faces import FaceSet
-from face_encryption.training.model import Description, Recognizer
+from ..checkpoint import Description
+from ..data.augment import plain_view
+from ..data.faces import FaceSet
+from ..model import Recognizer
 
 # All pairs of so many faces fit into memory; of larger sets the first people count.
 MOST_FACES = 5000

@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
+
+from .aligned import AlignedRecognizer, RecognizerError
 
 Attributes = dict[str, Any]
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from face_encryption.training.aligned import TEMPLATE, TEMPLATE_SIZE, AlignedRecognizer, similarity_transform
-from face_encryption.training.faces import FaceSet, cache_folder, in_parallel, read_cache, write_cache
-from face_encryption.training.onnx_network import CPU
-from face_encryption.training.teacher import Teacher, describe
+from ..distill.aligned import TEMPLATE, TEMPLATE_SIZE, AlignedRecognizer, similarity_transform
+from ..distill.onnx_network import CPU
+from ..distill.teacher import Teacher, describe
+from ..threads import in_parallel
+from .faces import FaceSet, cache_folder, read_cache, write_cache
 
 # The second face fades out over this many of the aligned face's pixels, so that hair and background stay the first's.
 FADE = 16

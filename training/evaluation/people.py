@@ -9,8 +9,9 @@ import numpy as np
 
 from face_encryption.runtime import NoFaceError, PhotoError, Protector
 
-from .data import DataError, Photo, list_data
-from .faces import in_parallel, read_photo
+from ..data.cutting import read_photo
+from ..data.layouts import DataError, Photo, list_data
+from ..threads import in_parallel
 from .probes import Embed, Embedding, Picture, detect_main_face, embed_all
 
 # A clean photo and its embedding by each recognizer, None without a face.

@@ -11,8 +11,8 @@ from PIL import Image
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import Face, cut_square, detect, main_face, overlap, square_around
 
-from .aligned import AlignedRecognizer
-from .faces import in_parallel
+from ..distill.aligned import AlignedRecognizer
+from ..threads import in_parallel
 from .recompression import recompress
 from .visibility import Distance, Pixels, Visibility, measure_visibility, outside_change
 
