@@ -32,7 +32,6 @@ from .model import EMBEDDING_SIZE, Recognizer, identity_loss
 from .muon import Muon
 from .parallel import share_statistics
 from .recipe import Phase
-from .small_maps import speed_up
 from .threads import ahead
 
 # Gradients have a norm of 10 to 20 in most of the default recipe's steps and of some hundreds in the first. A run
@@ -83,8 +82,6 @@ class Trainer:
             self.targets = turn_targets(self.targets, outputs(self.recognizer, data.train, description)[0])
         # Those that every batch is compared with: the photos, which come first.
         self.bank = None if self.targets is None else self.targets[: self.photos].to(accelerator.device)
-        if accelerator.device.type == "cpu":
-            speed_up(self.recognizer.backbone.layer4)
         if accelerator.num_processes > 1:
             share_statistics(self.recognizer)
         self.model, *self.optimisers = accelerator.prepare(self.recognizer, *self._optimisers())
