@@ -46,22 +46,22 @@ class Description:
 def as_written(model: Recognizer) -> Recognizer:
     """Return what reading a model's checkpoint gives: float32 on the CPU in eval mode, of weights rounded to fp16."""
     written = Recognizer(len(model.identities), model.scale)
-    written.load_state_dict({name: value.float() for name, value in _weights(model, True).items()}, strict=False)
+    written.load_state_dict({name: value.float() for name, value in _weights(model).items()}, strict=False)
     return written.eval()
 
 
-def save_checkpoint(path: Path, model: Recognizer, description: Description, *, half: bool = True) -> None:
-    """Write weights and description as one safetensors file, whole or not at all; floats as fp16 when `half`."""
+def save_checkpoint(path: Path, model: Recognizer, description: Description) -> None:
+    """Write weights and description as one safetensors file, whole or not at all; floats as fp16."""
     metadata = {"format": FORMAT, "scale": str(model.scale), "description": json.dumps(asdict(description))}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(_weights(model, half), partial, metadata)
+    save_file(_weights(model), partial, metadata)
     partial.replace(path)
 
 
-def _weights(model: Recognizer, half: bool) -> dict[str, Tensor]:
+def _weights(model: Recognizer) -> dict[str, Tensor]:
     return {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

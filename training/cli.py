@@ -73,8 +73,7 @@ def train(recipe: str, **options: Any) -> None:
     try:
         config = Config(recipe=load_recipe(recipe), **options)
         for name, value in config.summary().items():
-            for item in value if isinstance(value, tuple) else (value,):
-                click.echo(f"{name:>15} {item}")
+            click.echo(f"{name:>15} {value}")
         run(config)
     except (CheckpointError, DataError, RecipeError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None

@@ -75,7 +75,7 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
     recipe = config.recipe
     if (recipe.average or recipe.self_attacked) and not config.init:
         raise DataError("this recipe makes use of the weights that it begins with: name a checkpoint with --init")
-    if recipe.taught and not config.teacher:
+    if recipe.distilled and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
     photos = list_data(config.data, config.train_list, config.test_list)
     strangers = read_list(config.pairs, config.data) if config.pairs else []
@@ -84,9 +84,9 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
         raise DataError(f"{config.pairs}: shows {both[0]}, who is trained on; the pairs must be of other people")
     listed |= {photo.name for photo in strangers}
     train, validation = split_validation(photos.train)
-    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
+    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.distilled else []
     size = cut_size(recipe.input_size, recipe.crop_margin)
-    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.taught else []
+    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.distilled else []
 
     def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
         # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
@@ -106,9 +106,9 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
     seen = [learned, *([others] if others else [])]
     given = (teachers, config.cache, config.seed)
     morphs = attacked = None
-    if recipe.taught and recipe.morphs:
+    if recipe.distilled and recipe.morphs:
         morphs = load_morphs(seen, recipe.morphs, *given, bf16=config.bf16, device=device)
-    if recipe.taught and recipe.attacked:
+    if recipe.distilled and recipe.attacked:
         sets, pupil = [*seen, *([morphs] if morphs else [])], config.init if recipe.self_attacked else None
         attacked = load_attacked(
             sets, recipe.attacked, *given, pupil=pupil, share=recipe.self_attacked, bf16=config.bf16, device=device

@@ -52,13 +52,3 @@ class Recognizer(nn.Module):
         """
         embedding = F.normalize(self.neck(self.backbone(image)))
         return embedding, self.scale * F.linear(embedding, F.normalize(self.identities))
-
-
-def identity_loss(logits: Tensor, labels: Tensor, margin: float = 0.0) -> Tensor:
-    """Sum the cross-entropies of class logits [B, classes], in which that of the right class counts `margin` less.
-
-    `labels` i64 [B] are numbers of classes, or -1 for a face that does not count. CosFace (Wang et al. 2018,
-    arXiv:1801.09414), whose margin is one of cosines: give it times the scale of the logits.
-    """
-    right = F.one_hot(labels.clamp(min=0), logits.shape[1])
-    return F.cross_entropy(logits - margin * right, labels, ignore_index=-1, reduction="sum")

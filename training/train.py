@@ -28,10 +28,9 @@ from .distill.losses import cosine_loss, fit_targets, relational_loss, turn_targ
 from .evaluation.plots import plot_history
 from .evaluation.verification import accuracy, normalise, outputs, verify
 from .imagenet import load_backbone
-from .model import EMBEDDING_SIZE, Recognizer, identity_loss
+from .model import EMBEDDING_SIZE, Recognizer
 from .muon import Muon
 from .parallel import share_statistics
-from .recipe import Phase
 from .threads import ahead
 
 # Gradients have a norm of 10 to 20 in most of the default recipe's steps and of some hundreds in the first. A run
@@ -87,7 +86,7 @@ class Trainer:
         self.model, *self.optimisers = accelerator.prepare(self.recognizer, *self._optimisers())
         self.epoch, self.seconds, self.best_accuracy = 0, 0.0, -1.0
         self.best: dict[str, Tensor] = {}
-        self.plotted, self.last_epoch = 0.0, sum(phase.epochs for phase in config.recipe.phases)
+        self.plotted = 0.0
         self.state_path = config.out.with_suffix(".resume.pt")
         # Only a run of the same configuration, photos, teachers and initial weights goes on from a state.
         digests = [digest(path) for path in (config.init, config.imagenet) if path]
@@ -146,27 +145,27 @@ class Trainer:
         damaged = degraded(faces, self.config.recipe.degrade, draw)
         return damaged.pin_memory() if self.accelerator.device.type == "cuda" else damaged, draw
 
-    def loss(self, batch: Tensor, phase: Phase, faces: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def loss(self, batch: Tensor, faces: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Return the loss of random views of a batch's faces, and the share of known ones that were recognised.
 
         `faces` and `draw` are what `gather` returned for the batch. What a process returns is weighted so that the mean
         over all processes is the batch's, however the known faces fall on them.
         """
-        processes, device = self.accelerator.num_processes, self.accelerator.device
+        recipe, processes, device = self.config.recipe, self.accelerator.num_processes, self.accelerator.device
         picked, known_each = self._part(batch), int((self.labels[batch] >= 0).sum()) / processes
         weight = len(picked) * processes / len(batch)
-        view = random_view(faces.to(device, non_blocking=True), phase.input_size, self.config.recipe, draw)
+        view = random_view(faces.to(device, non_blocking=True), recipe.input_size, recipe, draw)
         image = normalise(view, self.description).contiguous(memory_format=torch.channels_last)
         embedding, logits = self.model(image)
         labels = self.labels[picked].to(device)
-        loss = logits.sum() * 0  # every weight has a gradient in every phase, as data-parallel training wants
-        if phase.identity and known_each:
-            total = identity_loss(logits, labels, self.recognizer.scale * phase.margin)
-            loss = loss + phase.identity * (total / known_each)
-        if phase.taught and self.targets is not None and self.bank is not None:
+        loss = logits.sum() * 0  # every weight has a gradient in every step, as data-parallel training wants
+        if recipe.identity and known_each:
+            total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+            loss = loss + recipe.identity * (total / known_each)
+        if self.targets is not None and self.bank is not None:
             target = self.targets[picked].to(device)
-            loss = loss + weight * phase.cosine * cosine_loss(embedding, target)
-            loss = loss + weight * phase.relational * relational_loss(embedding, target, self.bank)
+            loss = loss + weight * recipe.cosine * cosine_loss(embedding, target)
+            loss = loss + weight * recipe.relational * relational_loss(embedding, target, self.bank)
         hits = (logits.argmax(1) == labels).float().sum()
         return loss, hits / known_each if known_each else hits
 
@@ -176,28 +175,21 @@ class Trainer:
         # What an earlier run wrote of the epochs to come is not of this one.
         purge = {"tensorboard": {"purge_step": self.epoch + 1}}
         self.accelerator.init_trackers(self.config.out.stem, init_kwargs=purge)
-        recipe, before = self.config.recipe, 0
-        # Work grows with the pixels of an epoch, so these make the remaining time right across phases.
-        work = [phase.input_size**2 * self._batches(phase) for phase in recipe.phases for _ in range(phase.epochs)]
+        recipe, steps = self.config.recipe, self._steps()
+        rates = learning_rates(recipe.learning_rate, recipe.epochs * steps).reshape(recipe.epochs, steps)
         with Progress(disable=not self.accelerator.is_main_process) as progress:
-            task = progress.add_task("training", total=sum(work), completed=sum(work[: self.epoch]))
+            task = progress.add_task("training", total=rates.size, completed=self.epoch * steps)
 
             def advance(loss: float) -> None:
-                progress.update(
-                    task, advance=phase.input_size**2, description=f"epoch {self.epoch + 1} loss {loss:.3f}"
-                )
+                progress.update(task, advance=1, description=f"epoch {self.epoch + 1} loss {loss:.3f}")
 
-            for phase in recipe.phases:
-                steps = self._batches(phase)
-                rates = learning_rates(phase.learning_rate, phase.epochs * steps).reshape(phase.epochs, steps)
-                for number in range(max(self.epoch - before, 0), phase.epochs):
-                    start = time.perf_counter()
-                    loss, hits = self._train_epoch(phase, rates[number], advance)
-                    self.epoch += 1
-                    self.seconds += time.perf_counter() - start
-                    self._record(loss, hits, time.perf_counter() - start)
-                    self.save_state()
-                before += phase.epochs
+            while self.epoch < recipe.epochs:
+                start = time.perf_counter()
+                loss, hits = self._train_epoch(rates[self.epoch], advance)
+                self.epoch += 1
+                self.seconds += time.perf_counter() - start
+                self._record(loss, hits, time.perf_counter() - start)
+                self.save_state()
         if self.best:
             self.recognizer.load_state_dict(self.best)
         if recipe.average and self.config.init:
@@ -209,9 +201,9 @@ class Trainer:
                 if name in begun and value.is_floating_point():
                     value.lerp_(begun[name].to(value), recipe.average)
 
-    def _pool(self, phase: Phase, generator: torch.Generator) -> Tensor:
+    def _pool(self, generator: torch.Generator) -> Tensor:
         """Draw the faces of an epoch, in random order."""
-        if not phase.taught:
+        if not self.config.recipe.distilled:
             known = (self.labels >= 0).nonzero()[:, 0]
             return known[torch.randperm(len(known), generator=generator)]
         every = [torch.arange(self.photos)]
@@ -220,16 +212,14 @@ class Trainer:
         joined = torch.cat(every)
         return joined[torch.randperm(len(joined), generator=generator)]
 
-    def _batches(self, phase: Phase) -> int:
-        return max(1, len(self._pool(phase, torch.Generator())) // self.config.recipe.batch)
+    def _steps(self) -> int:
+        return max(1, len(self._pool(torch.Generator())) // self.config.recipe.batch)
 
-    def _train_epoch(
-        self, phase: Phase, rates: NDArray[np.float64], advance: Callable[[float], None]
-    ) -> tuple[float, float]:
-        """Go once through a phase's faces; returns the mean loss and the share of known faces recognised."""
+    def _train_epoch(self, rates: NDArray[np.float64], advance: Callable[[float], None]) -> tuple[float, float]:
+        """Go once through the faces; returns the mean loss and the share of known faces recognised."""
         # Seeding by epoch makes a resumed run draw the views that an uninterrupted one would have drawn.
         order, *seeds = np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(len(rates) + 1).tolist()
-        pool, size = self._pool(phase, torch.Generator().manual_seed(order)), self.config.recipe.batch
+        pool, size = self._pool(torch.Generator().manual_seed(order)), self.config.recipe.batch
         batches = [pool[start : start + size] for start in range(0, len(rates) * size, size)]
 
         def gather(step: int) -> tuple[Tensor, Draw]:
@@ -240,7 +230,7 @@ class Trainer:
         readers = 0 if self.accelerator.device.type == "cpu" else READERS
         gathered = ahead(gather, range(len(rates)), readers)
         for rate, batch, (faces, draw) in zip(rates, batches, gathered, strict=True):
-            loss, hit = self.loss(batch, phase, faces, draw)
+            loss, hit = self.loss(batch, faces, draw)
             self.model.zero_grad()
             self.accelerator.backward(loss)
             self.accelerator.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
@@ -279,7 +269,7 @@ class Trainer:
             if new:
                 writer.writeheader()
             writer.writerow(row)
-        if time.perf_counter() - self.plotted > PLOT_SECONDS or self.epoch == self.last_epoch:
+        if time.perf_counter() - self.plotted > PLOT_SECONDS or self.epoch == self.config.recipe.epochs:
             plot_history(path)
             self.plotted = time.perf_counter()
         figures = {name: value for name, value in row.items() if name != "epoch" and value != ""}
