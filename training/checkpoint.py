@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -41,6 +42,13 @@ class Description:
     training_data: str = ""
     licence: str = "Apache-2.0"
     recipe: str = ""
+
+
+def normalize(image: Tensor, description: Description) -> Tensor:
+    """Turn float [B, 3, N, N] in [0, 1] into what the recognizer takes."""
+    mean = torch.tensor(description.mean, device=image.device).view(3, 1, 1)
+    std = torch.tensor(description.std, device=image.device).view(3, 1, 1)
+    return (image - mean) / std
 
 
 def as_written(model: Recognizer) -> Recognizer:

@@ -36,10 +36,10 @@ from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
 from face_encryption.training.data.layouts import DataError
 from face_encryption.training.evaluation.verification import accuracy, evaluate
-from face_encryption.training.imagenet import DOWNLOAD, load_backbone
+from face_encryption.training.initial import DOWNLOAD, load_backbone
 from face_encryption.training.model import Recognizer
 from face_encryption.training.recipe import Recipe, RecipeError, load_recipe
-from face_encryption.training.train import learning_rates, no_worse
+from face_encryption.training.trainer import learning_rates, no_worse
 
 SMALL = Recipe(97, 0.1, 3, 2e-4, identity=1.0, rotation=10, zoom=0.1, degrade=0.2, batch=4)
 SMALL_TOML = """

@@ -18,11 +18,10 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ..checkpoint import load_checkpoint
+from ..checkpoint import load_checkpoint, normalize
 from ..distill.aligned import AlignedRecognizer
 from ..distill.onnx_network import CPU
 from ..distill.teacher import Teacher, batch_size, describe
-from ..evaluation.verification import normalise
 from .cutting import cut_scale
 from .faces import FaceSet, cache_folder, digest, read_cache, write_cache
 
@@ -30,14 +29,14 @@ from .faces import FaceSet, cache_folder, digest, read_cache, write_cache
 STEPS, STEP_SHARE, EPSILONS = 3, 0.6, (3.0, 12.0)
 
 
-class Pupil(Teacher):
+class Student(Teacher):
     """A checkpoint's recognizer in a teacher's place: it sees the middle of each cut, wherever the keypoints are."""
 
     def __init__(self, checkpoint: Path, edge: int, bf16: bool, device: torch.device = CPU) -> None:
         """Read it onto a device, for cuts of `edge` pixels; `bf16` for mixed precision. Raises `CheckpointError`."""
         model, description = load_checkpoint(checkpoint)
         model = model.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-        self.network = lambda image: model(normalise(image / 255, description))
+        self.network = lambda image: model(normalize(image / 255, description))
         self.size, self.bf16, self.device = description.input_size, bf16, device
         scale = cut_scale(description.crop_margin) * edge / self.size
         begin = (edge - scale * self.size) / 2
@@ -55,27 +54,34 @@ def load_attacked(
     cache: Path,
     seed: int,
     *,
-    pupil: Path | None = None,
+    student: Path | None = None,
     share: float = 0.0,
     bf16: bool = False,
     device: torch.device = CPU,
 ) -> FaceSet:
     """Attack and cache `count` faces of the sets, each of which the teachers have seen, without names.
 
-    A `share` of them, in [0, 1], is attacked through the recognizer of a checkpoint, the `pupil`. Raises
+    A `share` of them, in [0, 1], is attacked through the recognizer of a checkpoint, the `student`. Raises
     `RecognizerError` for a teacher without a gradient, `CheckpointError`.
     """
-    facts = ["attacked", count, seed, bf16, [faces.key for faces in sets], *([digest(pupil), share] if pupil else [])]
+    facts = [
+        "attacked",
+        count,
+        seed,
+        bf16,
+        [faces.key for faces in sets],
+        *([digest(student), share] if student else []),
+    ]
     folder = cache_folder(cache, [*facts, *(recognizer.digest for recognizer in recognizers)])
     if not (folder / "names.json").exists():
         teachers = [Teacher(each, bf16, device) for each in recognizers]
-        learning = Pupil(pupil, sets[0].faces.shape[1], bf16, device) if pupil else None
+        learning = Student(student, sets[0].faces.shape[1], bf16, device) if student else None
         write_cache(folder, _make(sets, count, teachers, learning, share, seed))
     return read_cache(folder)
 
 
 def _make(
-    sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], pupil: Pupil | None, share: float, seed: int
+    sets: Sequence[FaceSet], count: int, teachers: Sequence[Teacher], student: Student | None, share: float, seed: int
 ) -> FaceSet:
     random, device = np.random.default_rng(seed), teachers[0].device
     size = batch_size(device)
@@ -98,10 +104,10 @@ def _make(
         goals = dict(zip(teachers, goal.split_with_sizes(dimensions, 1), strict=True))
         if chosen < len(teachers):
             goals = {teachers[chosen]: goals[teachers[chosen]]}
-        if pupil and int((number + 1) * share) > int(number * share):
+        if student and int((number + 1) * share) > int(number * share):
             with torch.no_grad():
-                own = pupil.embed(faces, pupil.maps(points))
-            goals = {pupil: torch.where(away[:, None], own, own.roll(1, 0))}
+                own = student.embed(faces, student.maps(points))
+            goals = {student: torch.where(away[:, None], own, own.roll(1, 0))}
         generator = torch.Generator(device).manual_seed(int(random.integers(2**31)))
         changed = attack(faces, points, goals, away, generator)
         attacked.append(changed.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())

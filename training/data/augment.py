@@ -40,7 +40,7 @@ def random_view(faces: Tensor, size: int, recipe: Recipe, draw: Callable[..., Te
     return ((pixels - 0.5) * contrast + 0.5 + recipe.light * uniform(1, 1, 1)).clamp(0, 1)
 
 
-def degraded(faces: Tensor, share: float, draw: Callable[..., Tensor]) -> Tensor:
+def degrade(faces: Tensor, share: float, draw: Callable[..., Tensor]) -> Tensor:
     """Blur or compress a random `share` of faces u8 [B, C, C, 3] on the CPU, as cameras and websites do.
 
     They become up to 3x smaller and then as large as before, or a JPEG of quality 30 to 95. `draw` is as for

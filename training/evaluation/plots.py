@@ -1,27 +1,8 @@
-"""Pictures of a run and of a recognizer; matplotlib is imported when one is drawn."""
+"""Pictures of what was measured; matplotlib is imported when one is drawn."""
 
-import csv
 from pathlib import Path
 
 from .verification import Verification
-
-
-def plot_history(path: Path) -> None:
-    """Draw a history CSV, as `train` writes it, into a PNG beside it: the loss, and the accuracies."""
-    from matplotlib.figure import Figure
-
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    epochs = [int(row["epoch"]) for row in rows]
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(epochs, [float(row["loss"]) for row in rows])
-    left.set(xlabel="epoch", ylabel="loss", yscale="log")
-    for part in ("train", "validation"):
-        right.plot(epochs, [float(row[f"{part}_accuracy"] or "nan") for row in rows], label=part)
-    right.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
-    right.legend()
-    figure.savefig(path.with_suffix(".png"), dpi=100)
 
 
 def plot_verification(found: Verification, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoint import Description
+from ..checkpoint import Description, normalize
 from ..data.augment import plain_view
 from ..data.faces import FaceSet
 from ..model import Recognizer
@@ -19,19 +19,12 @@ from ..model import Recognizer
 MOST_FACES = 5000
 
 
-def normalise(image: Tensor, description: Description) -> Tensor:
-    """Turn float [B, 3, N, N] in [0, 1] into what the recognizer takes."""
-    mean = torch.tensor(description.mean, device=image.device).view(3, 1, 1)
-    std = torch.tensor(description.std, device=image.device).view(3, 1, 1)
-    return (image - mean) / std
-
-
 def outputs(model: Recognizer, faces: FaceSet, description: Description) -> tuple[Tensor, Tensor]:
     """Embed and classify every face of a set, unaugmented: [M, 512] and [M, classes]."""
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
-        parts = [model(normalise(batch, description)) for batch in _batches(faces, description, device)]
+        parts = [model(normalize(batch, description)) for batch in _batches(faces, description, device)]
     return torch.cat([part[0] for part in parts]).cpu(), torch.cat([part[1] for part in parts]).cpu()
 
 
