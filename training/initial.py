@@ -62,8 +62,8 @@ def load_backbone(path: Path, model: Recognizer) -> None:
     that follow the last feature map are the recognizer's own and stay. Raises `CheckpointError`.
     """
     try:
-        given = _download() if path == DOWNLOAD else load_file(path)
-        weights = {name: value for name, value in given.items() if not name.startswith("fc.")}
+        state = _download() if path == DOWNLOAD else load_file(path)
+        weights = {name: value for name, value in state.items() if not name.startswith("fc.")}
         missing = model.backbone.load_state_dict(weights, strict=False).missing_keys
     except (SafetensorError, OSError, RuntimeError) as error:
         raise CheckpointError(f"{path}: no ResNet-18 weights as safetensors ({str(error).splitlines()[0]})") from None

@@ -6,18 +6,18 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 EMBEDDING_SIZE = 512
-# The last feature map is averaged down to this many places each way; a smaller one is refused.
-PLACES = 4
+# The last feature map is averaged down to a grid of so many cells each way; a smaller input is refused.
+GRID = 4
 SMALLEST_INPUT = 97
 
 
-class Places(nn.Module):
-    """Average the feature map down to 4x4 places: where something is tells faces apart, and one average forgets it."""
+class GridAvgPool(nn.Module):
+    """Average the feature map down to 4x4 cells: where something is tells faces apart, and one average forgets it."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Pool [B, C, N, N], N at least 4, to [B, C, 4, 4]; the windows overlap where 4 does not divide N."""
-        stride = features.shape[-1] // PLACES
-        return F.avg_pool2d(features, features.shape[-1] - (PLACES - 1) * stride, stride)
+        stride = features.shape[-1] // GRID
+        return F.avg_pool2d(features, features.shape[-1] - (GRID - 1) * stride, stride)
 
 
 class Recognizer(nn.Module):
@@ -31,12 +31,12 @@ class Recognizer(nn.Module):
         """Random initial weights for `classes` identities; `scale` is the inverse temperature of the class logits."""
         super().__init__()
         self.backbone = resnet18()
-        # A fully connected layer over all channels of all places (ArcFace, arXiv:1801.07698) would be a third of the
-        # file; with fewer channels it weighs what one over 2x2 places would.
+        # A fully connected layer over all channels of all cells (ArcFace, arXiv:1801.07698) would be a third of the
+        # file; with fewer channels it weighs what one over 2x2 cells would.
         channels = 128
         reduced = nn.Conv2d(self.backbone.fc.in_features, channels, 1, bias=False)
-        self.backbone.avgpool = nn.Sequential(Places(), reduced, nn.BatchNorm2d(channels))
-        self.backbone.fc = nn.Linear(PLACES * PLACES * channels, EMBEDDING_SIZE)
+        self.backbone.avgpool = nn.Sequential(GridAvgPool(), reduced, nn.BatchNorm2d(channels))
+        self.backbone.fc = nn.Linear(GRID * GRID * channels, EMBEDDING_SIZE)
         self.neck = nn.BatchNorm1d(EMBEDDING_SIZE)
         # Without a bias the embeddings of all faces centre on zero (BNNeck, Luo et al. 2019, arXiv:1903.07071), so
         # that they cannot all lie in one narrow cone, where similarity tells nothing.
@@ -45,7 +45,7 @@ class Recognizer(nn.Module):
         self.scale = scale
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed and classify normalised images.
+        """Embed and classify normalized images.
 
         `image` is float [B, 3, N, N], N at least 97, (pixel / 255 - mean) / std, RGB. Returns the embedding [B, 512]
         of unit norm and the class logits [B, classes] in [-scale, scale].

@@ -1,4 +1,4 @@
-"""The converters of npm packages' recognisers: TensorFlow.js and Lite as they are read, and a wrong package."""
+"""The converters of npm packages' recognizers: TensorFlow.js and Lite as they are read, and a wrong package."""
 
 import json
 from base64 import b64encode

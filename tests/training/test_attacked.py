@@ -112,7 +112,7 @@ def test_attacked_faces_are_described_and_repeat_with_the_seed(
         assert see(teachers, cut, points) @ described > 0.98
 
 
-def test_a_pupil_is_attacked_in_its_own_square(
+def test_a_student_is_attacked_in_its_own_square(
     faces: FaceSet, teachers: list[AlignedRecognizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = Path(__file__).parents[2] / "models" / "recognizer.safetensors"

@@ -56,9 +56,9 @@ def test_an_untrained_recognizer_is_reported_as_it_is(data: Path, detector: Path
     assert "bob: 0 of 2, mostly taken for ada" in words
 
     save_checkpoint(tmp_path / "c.safetensors", Recognizer(1), Description(["ada"], 97))
-    stranger = CliRunner().invoke(command, given)
-    assert stranger.exit_code == 1
-    assert "does not know bob" in stranger.stderr
+    refused = CliRunner().invoke(command, given)
+    assert refused.exit_code == 1
+    assert "does not know bob" in refused.stderr
 
 
 def test_the_model_card_says_what_the_checkpoint_says() -> None:

@@ -63,7 +63,7 @@ def history(out: Path) -> list[dict[str, str]]:
 
 
 def write_teacher(path: Path, height: int, width: int) -> None:
-    """A recogniser that sees nothing but coarse colours."""
+    """A recognizer that sees nothing but coarse colours."""
     mean = onnx.numpy_helper.from_array(np.full((3, 1, 16, 16), 1 / 256, np.float32), "mean")
     nodes = [
         onnx.helper.make_node("Conv", ["x", "mean"], ["pooled"], strides=[16, 16], group=3),
@@ -379,9 +379,9 @@ def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
         ({"--recipe": "distilled"}, "this recipe learns from a teacher: name one with --teacher"),
         ({"--recipe": "again", "--teacher": "other-size.onnx"}, "it begins with: name a checkpoint with --init"),
         ({"--teacher": "other-size.onnx"}, "it takes [1, 3, 64, 48], not [1, 3, N, N]"),
-        ({"--teacher": "recipe.toml"}, "not a TOML file of recognisers"),
+        ({"--teacher": "recipe.toml"}, "not a TOML file of recognizers"),
         ({"--teacher": "pairs.txt"}, "not an ONNX model"),
-        ({"--teacher": "teachers.toml"}, "none.onnx: no such recogniser"),
+        ({"--teacher": "teachers.toml"}, "none.onnx: no such recognizer"),
         ({"--pairs": "pairs.txt"}, "pairs.txt: shows ada, who is trained on"),
         ({"--train-list": "train.txt", "--test-list": "test.txt"}, "thresholds need photos of two people"),
         ({"--imagenet": "recipe.toml"}, "no ResNet-18 weights as safetensors"),

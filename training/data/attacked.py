@@ -87,32 +87,32 @@ def _make(
     size = batch_size(device)
     cuts = [each for faces in sets for each in faces.faces]
     keypoints = np.concatenate([faces.keypoints for faces in sets])
-    seen = torch.from_numpy(np.concatenate([faces.teacher for faces in sets if faces.teacher is not None]))
+    embeddings = torch.from_numpy(np.concatenate([faces.teacher for faces in sets if faces.teacher is not None]))
     order = random.permutation(len(cuts))[:count]
     attacked = []
-    for number, start in enumerate(track(range(0, len(order), size), f"attacking {len(order)} faces")):
-        picked = order[start : start + size]
-        points = keypoints[picked]
-        faces = torch.from_numpy(np.stack([cuts[i] for i in picked])).to(device).permute(0, 3, 1, 2).float()
+    for batch, start in enumerate(track(range(0, len(order), size), f"attacking {len(order)} faces")):
+        numbers = order[start : start + size]
+        points = keypoints[numbers]
+        faces = torch.from_numpy(np.stack([cuts[i] for i in numbers])).to(device).permute(0, 3, 1, 2).float()
         # Half of them move away from what they are, half towards somebody else.
-        away = torch.from_numpy(random.random(len(picked)) < 0.5).to(device)
-        others = random.integers(0, len(cuts), len(picked))
-        goal = torch.where(away[:, None], seen[picked].to(device), seen[others].to(device))
+        away = torch.from_numpy(random.random(len(numbers)) < 0.5).to(device)
+        others = random.integers(0, len(cuts), len(numbers))
+        goal = torch.where(away[:, None], embeddings[numbers].to(device), embeddings[others].to(device))
         # One teacher alone, or all of them: their directions differ.
-        chosen = int(random.integers(0, len(teachers) + 1))
+        which = int(random.integers(0, len(teachers) + 1))
         dimensions = [teacher.dimensions for teacher in teachers]
         goals = dict(zip(teachers, goal.split_with_sizes(dimensions, 1), strict=True))
-        if chosen < len(teachers):
-            goals = {teachers[chosen]: goals[teachers[chosen]]}
-        if student and int((number + 1) * share) > int(number * share):
+        if which < len(teachers):
+            goals = {teachers[which]: goals[teachers[which]]}
+        if student and int((batch + 1) * share) > int(batch * share):
             with torch.no_grad():
-                own = student.embed(faces, student.maps(points))
-            goals = {student: torch.where(away[:, None], own, own.roll(1, 0))}
+                embedding = student.embed(faces, student.maps(points))
+            goals = {student: torch.where(away[:, None], embedding, embedding.roll(1, 0))}
         generator = torch.Generator(device).manual_seed(int(random.integers(2**31)))
-        changed = attack(faces, points, goals, away, generator)
-        attacked.append(changed.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
-    made, points = np.concatenate(attacked), keypoints[order]
-    return FaceSet(made, [""] * len(order), points, describe(teachers, made, points))
+        pixels = attack(faces, points, goals, away, generator)
+        attacked.append(pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+    cuts_attacked, points = np.concatenate(attacked), keypoints[order]
+    return FaceSet(cuts_attacked, [""] * len(order), points, describe(teachers, cuts_attacked, points))
 
 
 def attack(
@@ -135,16 +135,16 @@ def attack(
     low, high = EPSILONS
     epsilon = (low + (high - low) * draw(len(faces))).view(-1, 1, 1, 1)
     direction = torch.where(away, -1.0, 1.0)
-    change = epsilon * (2 * draw(*faces.shape) - 1)
-    velocity = torch.zeros_like(faces)
+    delta = epsilon * (2 * draw(*faces.shape) - 1)
+    momentum_buffer = torch.zeros_like(faces)
     maps = {teacher: teacher.maps(keypoints) for teacher in goals}
     for _ in range(STEPS):
         view = 2 * draw(len(faces), 4) - 1
-        seen = (faces + change).clamp(0, 255).requires_grad_()
+        attacked = (faces + delta).clamp(0, 255).requires_grad_()
         for teacher, goal in goals.items():
-            similarity = (teacher.embed(seen, maps[teacher], view) * goal).sum(1)
-            gradient = torch.autograd.grad((direction * similarity).sum(), seen)[0]
-            velocity = velocity + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-30)
-        step = STEP_SHARE * epsilon * velocity.sign()
-        change = torch.minimum(torch.maximum(change + step, -epsilon), epsilon)
-    return (faces + change.round()).clamp(0, 255)
+            similarity = (teacher.embed(attacked, maps[teacher], view) * goal).sum(1)
+            gradient = torch.autograd.grad((direction * similarity).sum(), attacked)[0]
+            momentum_buffer += gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-30)
+        step = STEP_SHARE * epsilon * momentum_buffer.sign()
+        delta = torch.minimum(torch.maximum(delta + step, -epsilon), epsilon)
+    return (faces + delta.round()).clamp(0, 255)

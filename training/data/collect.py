@@ -29,7 +29,7 @@ SHEET_COLUMNS, SHEET_EDGE = 10, 96
 
 
 @dataclass
-class Collected:
+class Collection:
     """How many pictures were kept to train and to test on, the contact sheet, and why others were left out."""
 
     train: int
@@ -38,7 +38,7 @@ class Collected:
     skipped: Counter[str]
 
 
-def collect(name: str, sources: Sequence[Path], out: Path, detector: Path, frames: int = 40) -> Collected:
+def collect(name: str, sources: Sequence[Path], out: Path, detector: Path, frames: int = 40) -> Collection:
     """Cut the face out of each source and write `out/train/NAME`, `out/test/NAME` and the contact sheet `out/NAME.png`.
 
     At most `frames` pictures are kept, sampled uniformly; every fourth is for the test. Files appear together or not at
@@ -76,7 +76,7 @@ def collect(name: str, sources: Sequence[Path], out: Path, detector: Path, frame
     # Of two or three pictures the last is for the test.
     tested = set(range(3, len(kept), 4)) or {len(kept) - 1}
     _write(out, name, kept, tested)
-    return Collected(len(kept) - len(tested), len(tested), out / f"{name}.png", skipped)
+    return Collection(len(kept) - len(tested), len(tested), out / f"{name}.png", skipped)
 
 
 def _pictures(sources: Sequence[Path], frames: int) -> Iterator[Callable[[], Picture]]:

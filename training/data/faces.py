@@ -73,8 +73,8 @@ def load_faces(
     ]
     folder = cache_folder(cache, [*facts, _found_by(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
-        given = [Teacher(each, bf16, device) for each in teachers]
-        _fill_cache(folder, root, photos, open_detector(detector), size, given, alone)
+        networks = [Teacher(each, bf16, device) for each in teachers]
+        _fill_cache(folder, root, photos, open_detector(detector), size, networks, alone)
     return read_cache(folder)
 
 
@@ -144,8 +144,8 @@ def _fill_cache(
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The cuts of a large data set do not fit into memory.
     with TemporaryFile(dir=folder.parent) as kept:
-        found = ahead(find, photos, os.cpu_count() or 1)
-        for photo, result in zip(photos, track(found, f"cutting {len(photos)} faces", len(photos)), strict=True):
+        results = ahead(find, photos, os.cpu_count() or 1)
+        for photo, result in zip(photos, track(results, f"cutting {len(photos)} faces", len(photos)), strict=True):
             if isinstance(result, str):
                 skipped.append((photo.path, result))
                 continue

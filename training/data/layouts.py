@@ -61,8 +61,8 @@ def list_data(root: Path, train_list: Path | None = None, test_list: Path | None
             raise DataError(f"{test_list}: {both[0]} is in the training list too")
     if not train:
         raise DataError(f"{root}: no photos; it should hold a folder of photos for each identity")
-    if strangers := sorted({photo.name for photo in test} - {photo.name for photo in train}):
-        raise DataError(f"the test photos show {strangers[0]}, whom no training photo shows")
+    if unknown := sorted({photo.name for photo in test} - {photo.name for photo in train}):
+        raise DataError(f"the test photos show {unknown[0]}, whom no training photo shows")
     return Photos(train, test, everything)
 
 

@@ -26,10 +26,10 @@ def similarity_transforms(points: npt.NDArray[Any], sources: npt.NDArray[Any]) -
     They are maps f64 [B, 2, 3] from pixels of the results to those of the pictures. In the plane a turn with a scale is
     a multiplication by a complex number.
     """
-    given, wanted = points @ np.array([1, 1j]), sources @ np.array([1, 1j])
-    centred = given - given.mean()
-    turn = wanted @ centred.conj() / (np.abs(centred) ** 2).sum()
-    shift = wanted.mean(1) - turn * given.mean()
+    template, target = points @ np.array([1, 1j]), sources @ np.array([1, 1j])
+    centred = template - template.mean()
+    turn = target @ centred.conj() / (np.abs(centred) ** 2).sum()
+    shift = target.mean(1) - turn * template.mean()
     return np.stack([turn.real, -turn.imag, shift.real, turn.imag, turn.real, shift.imag], 1).reshape(-1, 2, 3)
 
 
@@ -79,7 +79,7 @@ class AlignedRecognizer:
             raise RecognizerError(f"{path}: mean {mean!r}; it is one number, or three")
         self.path, self.channels, self.mean, self.std, self.weight = path, channels, mean, std, weight
         if not path.is_file():
-            raise RecognizerError(f"{path}: no such recogniser")
+            raise RecognizerError(f"{path}: no such recognizer")
         try:
             # Faces are seen in parallel, so that one inference needs one thread.
             options = ort.SessionOptions()
@@ -133,11 +133,11 @@ def read_recognizers(path: Path) -> dict[str, AlignedRecognizer]:
     try:
         entries = tomllib.loads(path.read_text())
         models = {name: path.parent / entry.pop("model") for name, entry in entries.items()}
-        found = {name: AlignedRecognizer(models[name], **entry) for name, entry in entries.items()}
+        recognizers = {name: AlignedRecognizer(models[name], **entry) for name, entry in entries.items()}
     except OSError as error:
         raise RecognizerError(f"{path}: cannot read it ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise RecognizerError(f"{path}: not a TOML file of recognisers ({error})") from None
-    if not found:
-        raise RecognizerError(f"{path}: names no recogniser")
-    return found
+        raise RecognizerError(f"{path}: not a TOML file of recognizers ({error})") from None
+    if not recognizers:
+        raise RecognizerError(f"{path}: names no recognizer")
+    return recognizers

@@ -22,7 +22,7 @@ def fit_targets(embeddings: Tensor, size: int) -> Tensor:
 def turn_targets(targets: Tensor, embeddings: Tensor) -> Tensor:
     """Turn targets [N, D] so that the first M of them lie nearest to embeddings [M, E], D at most E; returns [N, E].
 
-    A turn keeps all similarities (orthogonal Procrustes, Schoenemann 1966), so a recognizer that was taught before need
+    A turn keeps all similarities (orthogonal Procrustes, Schoenemann 1966), so a recognizer that learned before need
     not unlearn in which directions its embedding says what.
     """
     left, _, right = torch.linalg.svd(targets[: len(embeddings)].T @ embeddings, full_matrices=False)

@@ -26,7 +26,7 @@ def _convolution(attributes: Attributes, image: Tensor, weight: Tensor, bias: Te
     return F.conv2d(image, weight, bias, stride, padding, dilation, attributes.get("group", 1))
 
 
-def _evenly_padded(attributes: Attributes, weight: Tensor) -> tuple[Attributes, Tensor]:
+def _pad_evenly(attributes: Attributes, weight: Tensor) -> tuple[Attributes, Tensor]:
     """Return a convolution that pads a side as much as the one across, for PyTorch pads no other way.
 
     Where it pads one side less, as TensorFlow does before a stride of two, zeros that the kernel [O, I, H, W] begins or
@@ -82,7 +82,7 @@ class OnnxNetwork(nn.Module):
     def __init__(self, recognizer: AlignedRecognizer, device: torch.device = CPU) -> None:
         """Read the model onto a device. Raises `RecognizerError` for one with other ops."""
         super().__init__()
-        graph = _folded(recognizer.path).graph
+        graph = _fold(recognizer.path).graph
         self.backwards = recognizer.channels == "BGR"
         self.register_buffer("mean", torch.tensor(recognizer.mean, device=device).view(-1, 1, 1))
         self.std = recognizer.std
@@ -98,7 +98,7 @@ class OnnxNetwork(nn.Module):
                 inputs = [name for name in node.input if name]
                 if node.op_type == "Conv":
                     kernel = f"{inputs[1]} of {node.output[0]}"
-                    attributes, self.values[kernel] = _evenly_padded(attributes, self.values[inputs[1]])
+                    attributes, self.values[kernel] = _pad_evenly(attributes, self.values[inputs[1]])
                     inputs[1] = kernel
                 self.nodes.append((OPS[node.op_type], attributes, inputs, node.output[0]))
             else:
@@ -122,7 +122,7 @@ class OnnxNetwork(nn.Module):
         return embedding, embedding
 
 
-def _folded(path: Path) -> onnx.ModelProto:
+def _fold(path: Path) -> onnx.ModelProto:
     """Read a model as onnxruntime simplifies it: batch norms folded into convolutions, constants computed."""
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()

@@ -15,7 +15,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.argument("pairs", type=FILE, metavar="LIST")
-@click.option("--judges", type=FILE, help="Recognizers never attacked: an ONNX file, or a TOML of several.")
+@click.option("--judges", type=FILE, help="Black-box recognizers, never attacked: an ONNX file, or a TOML of several.")
 @click.option("--artifacts", type=FOLDER, default="artifacts", show_default=True)
 @click.option(
     "--strength", type=click.Choice(["low", "medium", "high"]), multiple=True, default=["medium"], show_default=True
@@ -64,9 +64,10 @@ def protection(
 ) -> None:
     """Measure how well the people on a LIST are protected: lines of "probe gallery", two photos below DATA.
 
-    Each probe is protected and written; judges find the face on the bytes read back, and again after JPEG and at half
-    size. The first row, the recognizer that was attacked, says nothing about strangers: the judges do. Options of the
-    attack may be repeated: each value is measured with each of the others', and drawn as a curve.
+    Each probe is protected and written; the judges, black-box recognizers, find the face on the bytes read back, and
+    again after JPEG and at half size. The first row, the surrogate that was attacked, says nothing about others: the
+    judges do. Options of the attack may be repeated: each value is measured with each of the others', and drawn as a
+    curve.
     """
     from face_encryption.runtime import Protector, Settings
     from face_encryption.runtime.errors import FaceEncryptionError

@@ -15,7 +15,7 @@ from ..threads import in_parallel
 from .probes import Embed, Embedding, Picture, detect_main_face, embed_all
 
 # A clean photo and its embedding by each recognizer, None without a face.
-_Found = tuple[Picture, dict[str, Embedding | None]]
+_Portrait = tuple[Picture, dict[str, Embedding | None]]
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,27 @@ def find_people(
     """
     others, more = _other_photos(data, pairs, distractors, gallery)
 
-    def find(photo: Photo) -> _Found:
+    def find(photo: Photo) -> _Portrait:
         picture = detect_main_face(protector, read_photo(data / photo.path))
         return picture, embed_all(recognizers, picture)
 
     photos = [photo for pair in pairs for photo in pair] + others
-    found = in_parallel(find, photos, f"embedding {len(photos)} clean photos")
-    people = dict(zip((probe.name for probe, _ in pairs), zip(found[::2], found[1::2], strict=False), strict=False))
+    portraits = in_parallel(find, photos, f"embedding {len(photos)} clean photos")
+    people = dict(
+        zip((probe.name for probe, _ in pairs), zip(portraits[::2], portraits[1::2], strict=False), strict=False)
+    )
     kept = {name: pair for name, pair in people.items() if all(picture.face for picture, _ in pair)}
     if len(kept) < 2:
         raise DataError(f"{data}: a face in both photos of {len(kept)} people; it takes two people at least")
 
-    def stack(each: Sequence[_Found]) -> dict[str, Embedding]:
+    def stack(each: Sequence[_Portrait]) -> dict[str, Embedding]:
         return {name: _stack([embeddings[name] for _, embeddings in each]) for name in recognizers}
 
     return People(
         {name: probe[0] for name, (probe, _) in kept.items()},
         stack([probe for probe, _ in kept.values()]),
         stack([enrolled for _, enrolled in kept.values()]),
-        stack(found[2 * len(pairs) :]),
+        stack(portraits[2 * len(pairs) :]),
         enroll_all(protector, data, more) if gallery else {},
         [name for name in people if name not in kept],
     )
@@ -86,11 +88,11 @@ def enroll_all(protector: Protector, data: Path, photos: Sequence[Photo]) -> dic
             return protector.enroll((data / photo.path).read_bytes())
         return None
 
-    found: dict[str, list[Embedding]] = {}
+    galleries: dict[str, list[Embedding]] = {}
     for photo, faces in zip(photos, in_parallel(work, photos, f"enrolling {len(photos)} photos"), strict=True):
         if faces is not None:
-            found.setdefault(photo.name, []).append(faces)
-    return {name: np.concatenate(faces) for name, faces in found.items()}
+            galleries.setdefault(photo.name, []).append(faces)
+    return {name: np.concatenate(faces) for name, faces in galleries.items()}
 
 
 def _other_photos(

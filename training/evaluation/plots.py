@@ -5,15 +5,15 @@ from pathlib import Path
 from .verification import Verification
 
 
-def plot_verification(found: Verification, path: Path) -> None:
+def plot_verification(verification: Verification, path: Path) -> None:
     """Draw how similar faces of one person and of different people are, and the thresholds by false accept rate."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for values, label in ((found.impostor, "different people"), (found.same, "same person")):
+    for values, label in ((verification.impostor, "different people"), (verification.same, "same person")):
         axes.hist(values.numpy(), bins=100, range=(-1, 1), density=True, alpha=0.6, label=label)
-    for rate, threshold in found.thresholds.items():
+    for rate, threshold in verification.thresholds.items():
         axes.axvline(threshold, color="black", linestyle=":")
         axes.text(threshold, axes.get_ylim()[1], f" FAR {float(rate):.1%}", rotation=90, va="top", ha="right")
     axes.set(xlabel="cosine similarity", ylabel="density")
@@ -29,13 +29,13 @@ def plot_rates(measures: dict[str, list[float]], rates: dict[str, list[float]], 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5 * len(measures) + 2, 4.5), layout="constrained")
-    for axes, (measure, seen) in zip(
+    for axes, (measure, shown) in zip(
         figure.subplots(1, len(measures), squeeze=False)[0], measures.items(), strict=True
     ):
-        order = sorted(range(len(seen)), key=lambda setting: seen[setting])
+        order = sorted(range(len(shown)), key=lambda setting: shown[setting])
         for name, values in rates.items():
-            axes.plot([seen[each] for each in order], [values[each] for each in order], marker="o", label=name)
-            for number, point in enumerate(zip(seen, values, strict=True), 1):
+            axes.plot([shown[each] for each in order], [values[each] for each in order], marker="o", label=name)
+            for number, point in enumerate(zip(shown, values, strict=True), 1):
                 axes.annotate(str(number), point, (0, 5), textcoords="offset points", fontsize=7)
         axes.set(xlabel=measure, ylabel="protection rate at FAR 1 %", ylim=(0, 1.05))
         if measure != "LPIPS":  # of the others more is better

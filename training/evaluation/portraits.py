@@ -51,12 +51,12 @@ def write_portraits(
             rows.append(row | asdict(protector.plan(settings)) | asdict(visibility))
         return rows
 
-    found = in_parallel(work, photos, f"protecting {len(photos)} portraits")
-    rows = [row for each in found for row in each]
+    rows_each = in_parallel(work, photos, f"protecting {len(photos)} portraits")
+    rows = [row for each in rows_each for row in each]
     if not rows:
         raise DataError(f"{folder}: no face in any of the {len(photos)} photos")
     write_rows(out / "photos.csv", rows)
-    return [photo.name for photo, each in zip(photos, found, strict=True) if not each]
+    return [photo.name for photo, each in zip(photos, rows_each, strict=True) if not each]
 
 
 def compare(before: Pixels, after: Pixels, visibility: Visibility) -> Image.Image:

@@ -22,7 +22,7 @@ Embed = Callable[[Pixels, Face], Embedding]
 SAVED = "as saved"
 # Half the axes of the ellipse that a cloak may change, and a pixel of the steps' grid, in parts of the square's side.
 ACROSS, ALONG, CELL = 0.43, 0.5, 1 / 112
-# The saved photo judged by somebody who knows where the face was before.
+# The saved photo, evaluated by somebody who knows where the face was before.
 LANDMARKS_GIVEN = "landmarks given"
 
 

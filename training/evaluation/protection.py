@@ -1,8 +1,8 @@
-"""How well protected photos are protected: the recognizer that was attacked beside others that it has never seen.
+"""How well protected photos are protected: the recognizer that was attacked beside black-box recognizers.
 
-A recognizer finds the face on the bytes of the saved file, as a stranger would, and compares it with a clean photo of
-the same person, the gallery. Protected are probes whose similarity to it lies below the recognizer's threshold, which
-is set on the clean photos of different people.
+A recognizer finds the face on the bytes of the saved file, as anybody who has it would, and compares it with a clean
+photo of the same person, the gallery. Protected are probes whose similarity to it lies below the recognizer's
+threshold, which is set on the clean photos of different people.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What was measured with one setting: the numbers it stands for, each person's probe, and everybody's rates."""
 
     plan: Plan
@@ -71,7 +71,7 @@ def measure_protection(
     every: Iterable[Settings],
     recompressions: Sequence[str] = (),
     lpips: Distance | None = None,
-) -> Iterator[Measured]:
+) -> Iterator[Measurement]:
     """Protect the people's probes with each of the settings and ask each recognizer, one setting after the other."""
     for settings in every:
         probes = protect_probes(protector, recognizers, people.probes, people.known, settings, recompressions, lpips)
@@ -79,7 +79,7 @@ def measure_protection(
         for name in recognizers:
             protected = {way: [probe.embeddings[way][name] for probe in probes] for way in probes[0].embeddings}
             rates += evaluate(name, people.clean[name], people.gallery[name], protected, people.distractors.get(name))
-        yield Measured(protector.plan(settings), dict(zip(people.probes, probes, strict=True)), rates)
+        yield Measurement(protector.plan(settings), dict(zip(people.probes, probes, strict=True)), rates)
 
 
 def evaluate(

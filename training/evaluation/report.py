@@ -14,7 +14,7 @@ from face_encryption.runtime.faces import cut_square
 from .people import People
 from .plots import plot_rates
 from .probes import LANDMARKS_GIVEN, SAVED
-from .protection import FARS, Measured, Rates
+from .protection import FARS, Measurement, Rates
 from .visibility import Pixels, summarize
 
 # What the command calls the recognizer that was attacked.
@@ -33,19 +33,19 @@ LOOKS = {
 EDGE = 200  # of a face on the sheet of people
 
 
-def describe(measured: Measured, left_out: Sequence[str]) -> str:
+def describe(measurement: Measurement, left_out: Sequence[str]) -> str:
     """Return what one setting reached: its numbers and two markdown tables."""
-    plan = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(measured.plan).items())
+    plan = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(measurement.plan).items())
     missing = f" (no face: {', '.join(left_out)})" if left_out else ""
     return (
-        f"\n{plan}\n{len(measured.probes)} people{missing}\n\n{tabulate_visibility(measured)}\n\n"
-        f"Protected at FAR 1 %:\n\n{tabulate_rates(measured.rates)}"
+        f"\n{plan}\n{len(measurement.probes)} people{missing}\n\n{tabulate_visibility(measurement)}\n\n"
+        f"Protected at FAR 1 %:\n\n{tabulate_rates(measurement.rates)}"
     )
 
 
-def tabulate_visibility(measured: Measured) -> str:
+def tabulate_visibility(measurement: Measurement) -> str:
     """Return a markdown table of what can be seen in the face squares: the mean photo and the worst."""
-    summary = summarize([probe.visibility for probe in measured.probes.values()])
+    summary = summarize([probe.visibility for probe in measurement.probes.values()])
     rows = [["face squares", *(LOOKS[name][0] for name in summary)]]
     for row, number in (("mean", 0), ("worst", 1)):
         rows.append([row, *(f"{values[number]:.{LOOKS[name][1]}f}" for name, values in summary.items())])
@@ -57,19 +57,19 @@ def tabulate_rates(rates: Sequence[Rates], far: float = FARS[0]) -> str:
 
     `very photo` is how many still match a gallery that holds the very photo.
     """
-    found = {(each.recognizer, each.recompression): each for each in rates if each.far == far}
-    ways = [SAVED, *(way for way in dict.fromkeys(way for _, way in found) if way not in (SAVED, LANDMARKS_GIVEN))]
+    by_name = {(each.recognizer, each.recompression): each for each in rates if each.far == far}
+    ways = [SAVED, *(way for way in dict.fromkeys(way for _, way in by_name) if way not in (SAVED, LANDMARKS_GIVEN))]
     heads = ["recognizer", "threshold", "clean", *ways, LANDMARKS_GIVEN, "no face found"]
     rows = [[*heads, "very photo matched", "rank-1 clean", "rank-1"]]
-    names = list(dict.fromkeys(name for name, _ in found))
+    names = list(dict.fromkeys(name for name, _ in by_name))
     black_boxes = [name for name in names if name != WHITE_BOX]
     groups = [[name] for name in names] + ([black_boxes] if len(black_boxes) > 1 else [])
     for group in groups:
 
         def mean(of: str, way: str = SAVED, group: list[str] = group) -> str:
-            return f"{np.mean([getattr(found[name, way], of) for name in group]):.1%}"
+            return f"{np.mean([getattr(by_name[name, way], of) for name in group]):.1%}"
 
-        saved = found[group[0], SAVED]
+        saved = by_name[group[0], SAVED]
         alone = len(group) == 1
         cells = [group[0] if alone else "mean of the black boxes", f"{saved.threshold:.3f}" if alone else ""]
         cells += [mean("clean"), mean("protected") + (f" ({saved.low:.0%} to {saved.high:.0%})" if alone else "")]
@@ -78,15 +78,15 @@ def tabulate_rates(rates: Sequence[Rates], far: float = FARS[0]) -> str:
     return _table(rows)
 
 
-def write_report(out: Path, people: People, every: Sequence[Measured], margin: float) -> None:
+def write_report(out: Path, people: People, every: Sequence[Measurement], margin: float) -> None:
     """Write `protection.csv`, `protection.png` with curves and `sheet.png` with faces of the last setting."""
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    for number, measured in enumerate(every, 1):
-        summary = summarize([probe.visibility for probe in measured.probes.values()])
+    for number, measurement in enumerate(every, 1):
+        summary = summarize([probe.visibility for probe in measurement.probes.values()])
         looks = {name: mean for name, (mean, _) in summary.items()}
         looks |= {f"{name}_worst": worst for name, (_, worst) in summary.items()}
-        rows += [{"setting": number} | asdict(measured.plan) | looks | asdict(each) for each in measured.rates]
+        rows += [{"setting": number} | asdict(measurement.plan) | looks | asdict(each) for each in measurement.rates]
     write_rows(out / "protection.csv", rows)
     plot_rates(*_curves(rows), out / "protection.png")
     pairs = []

@@ -36,11 +36,11 @@ def _batches(faces: FaceSet, description: Description, device: torch.device) -> 
 
 def accuracy(model: Recognizer, faces: FaceSet, description: Description) -> float:
     """Top-1 accuracy in [0, 1] over faces of known identities."""
-    answers = answered(model, faces, description)
+    answers = predict_names(model, faces, description)
     return sum(answer == name for answer, name in zip(answers, faces.names, strict=True)) / len(answers)
 
 
-def answered(model: Recognizer, faces: FaceSet, description: Description) -> list[str]:
+def predict_names(model: Recognizer, faces: FaceSet, description: Description) -> list[str]:
     """Name the identity that the recognizer sees in each face."""
     return [description.classes[i] for i in outputs(model, faces, description)[1].argmax(1).tolist()]
 
@@ -88,16 +88,16 @@ def verify(model: Recognizer, people: FaceSet, description: Description) -> Veri
     Where there are no such pairs, there are no thresholds or no rates.
     """
     same, impostor = similarities(model, people, description)
-    found = thresholds(impostor) if len(impostor) else {}
-    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in found.items() if len(same)}
-    return Verification(found, rates, same, impostor)
+    by_rate = thresholds(impostor) if len(impostor) else {}
+    rates = {rate: true_accept_rate(same, threshold) for rate, threshold in by_rate.items() if len(same)}
+    return Verification(by_rate, rates, same, impostor)
 
 
 @dataclass
 class Report:
-    """What `evaluate recognizer` found.
+    """What `evaluate recognizer` measured.
 
-    `identities` holds for each identity its name, the number of its faces, how many were recognised, and for whom the
+    `identities` holds for each identity its name, the number of its faces, how many were recognized, and for whom the
     others were taken most often; the worst come first.
     """
 
@@ -109,13 +109,13 @@ class Report:
         """Write the identities as CSV."""
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["identity", "faces", "recognised", "mostly taken for"])
+            writer.writerow(["identity", "faces", "recognized", "mostly taken for"])
             writer.writerows(self.identities)
 
 
-def evaluate(model: Recognizer, description: Description, test: FaceSet, strangers: FaceSet) -> Report:
-    """Measure accuracy on faces of known identities, and verification on all pairs of strangers' faces."""
-    answers = answered(model, test, description)
+def evaluate(model: Recognizer, description: Description, test: FaceSet, held_out: FaceSet) -> Report:
+    """Measure accuracy on faces of known identities, and verification on all pairs of held-out faces."""
+    answers = predict_names(model, test, description)
     right = Counter(name for name, answer in zip(test.names, answers, strict=True) if name == answer)
     wrong: dict[str, Counter[str]] = {name: Counter() for name in test.names}
     for name, answer in zip(test.names, answers, strict=True):
@@ -126,5 +126,4 @@ def evaluate(model: Recognizer, description: Description, test: FaceSet, strange
         for name, count in Counter(test.names).items()
     ]
     rows.sort(key=lambda row: (row[2] / row[1], -row[1], row[0]))
-    verified = verify(model, strangers, description)
-    return Report(sum(right.values()) / len(answers), rows, verified)
+    return Report(sum(right.values()) / len(answers), rows, verify(model, held_out, description))

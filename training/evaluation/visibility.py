@@ -66,8 +66,8 @@ def measure_visibility(before: Pixels, after: Pixels, outside: int = 0, lpips: D
     return Visibility(
         psnr=10 * math.log10(255**2 / mean_square) if mean_square else math.inf,
         ssim=float(structural_similarity(before, after, channel_axis=2, data_range=255)),
-        lpips=lpips(*(_mirrored(each, LPIPS_SIDE) for each in (before, after))) if lpips else None,
-        ssimulacra2=compute_ssimulacra2(*(_file(_mirrored(each, SSIMULACRA2_SIDE)) for each in (before, after))),
+        lpips=lpips(*(_mirror(each, LPIPS_SIDE) for each in (before, after))) if lpips else None,
+        ssimulacra2=compute_ssimulacra2(*(_file(_mirror(each, SSIMULACRA2_SIDE)) for each in (before, after))),
         ciede2000=float(difference.max()),
         blurred=float(np.abs(gaussian_filter(change @ LUMA, BLUR * len(before), mode="nearest")).max()),
         change=int(np.abs(change).max()),
@@ -92,7 +92,7 @@ def summarize(measured: Sequence[Visibility]) -> dict[str, tuple[float, float]]:
     return summary
 
 
-def _mirrored(square: Pixels, side: int) -> Pixels:
+def _mirror(square: Pixels, side: int) -> Pixels:
     missing = max(side - len(square), 0)
     margins = (missing // 2, missing - missing // 2)
     return np.pad(square, (margins, margins, (0, 0)), "symmetric")
