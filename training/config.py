@@ -45,10 +45,11 @@ class Config:
     tensorboard: bool = False
 
     def summary(self) -> dict[str, Any]:
-        """Return all that decides the result as JSON types, with file names in place of paths."""
-        elsewhere = ("out", "cache", "recipe", "tensorboard", "data_name")
-        chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
-        return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
+        """Return all that decides the result, the recipe among it, as JSON types; files by their names."""
+        values = vars(self) | vars(self.recipe)
+        for key in ("out", "cache", "recipe", "tensorboard", "data_name"):
+            del values[key]
+        return {key: value.name if isinstance(value, Path) else value for key, value in values.items()}
 
 
 @dataclass

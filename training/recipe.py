@@ -1,10 +1,9 @@
 """How a recognizer is trained, as a TOML file: `recipes/` holds those that are known by name."""
 
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from .model import SMALLEST_INPUT
 
@@ -66,10 +65,6 @@ class Recipe:
     def distilled(self) -> bool:
         """Whether a teacher is needed."""
         return bool(self.cosine or self.relational)
-
-    def summary(self) -> dict[str, Any]:
-        """Return the recipe as JSON types."""
-        return asdict(self)
 
 
 def load_recipe(name: str) -> Recipe:

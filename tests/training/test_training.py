@@ -18,27 +18,19 @@ import torch
 from accelerate.state import AcceleratorState
 from click.testing import CliRunner
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torchvision.models import resnet18
 
 from face_encryption.training import cli
 from face_encryption.training import train as module
 from face_encryption.training.checkpoint import (
-    FORMAT,
-    CheckpointError,
-    Description,
-    as_written,
     load_checkpoint,
-    save_checkpoint,
 )
 from face_encryption.training.cli import train as command
 from face_encryption.training.config import Config, load_data
 from face_encryption.training.data.layouts import DataError
 from face_encryption.training.evaluation.verification import accuracy, evaluate
-from face_encryption.training.initial import DOWNLOAD, load_backbone
-from face_encryption.training.model import Recognizer
-from face_encryption.training.recipe import Recipe, RecipeError, load_recipe
+from face_encryption.training.recipe import Recipe, load_recipe
 from face_encryption.training.trainer import learning_rates, no_worse
 
 SMALL = Recipe(97, 0.1, 3, 2e-4, identity=1.0, rotation=10, zoom=0.1, degrade=0.2, batch=4)
@@ -244,45 +236,6 @@ def test_starting_from_other_weights(data: Path, detector: Path, tmp_path: Path)
     with pytest.raises(DataError, match="name a checkpoint with --init"):
         load_data(replace(mixed, init=None))
 
-    torch.manual_seed(1)
-    imagenet = resnet18().state_dict()
-    save_file(imagenet, tmp_path / "imagenet.safetensors")
-    model = Recognizer(2)
-    load_backbone(tmp_path / "imagenet.safetensors", model)
-    assert torch.equal(model.backbone.state_dict()["layer4.1.conv2.weight"], imagenet["layer4.1.conv2.weight"])
-    save_file({"conv1.weight": imagenet["conv1.weight"]}, tmp_path / "part.safetensors")
-    (tmp_path / "pickle.pth").write_bytes(b"\x80\x04no pickle is read")
-    for name, message in (("part.safetensors", "no weights of"), ("pickle.pth", "no ResNet-18"), ("none", "no Res")):
-        with pytest.raises(CheckpointError, match=message):
-            load_backbone(tmp_path / name, model)
-
-
-def test_imagenet_weights_are_fetched_or_the_network_is_to_blame(
-    data: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "recipe.toml").write_text(SMALL_TOML.format(epochs=1))
-    given = [str(data), "--recipe", str(tmp_path / "recipe.toml"), "--detector", str(detector)]
-    given += ["--imagenet", "download", "--out", str(tmp_path / "r.safetensors"), "--cache", str(tmp_path / "cache")]
-    result = CliRunner().invoke(command, given)
-    assert result.exit_code == 1, result.output
-    assert "resnet18-f37072fd.pth: cannot be had (" in result.stderr.splitlines()[-1]
-    assert not (tmp_path / "r.safetensors").exists()
-
-    kept = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
-    imagenet = resnet18().state_dict()
-    torch.save(imagenet, kept)
-    model = Recognizer(2)
-    load_backbone(DOWNLOAD, model)
-    assert torch.equal(model.backbone.state_dict()["layer4.1.conv2.weight"], imagenet["layer4.1.conv2.weight"])
-    torch.save({"conv1.weight": Path("an object that is no tensor")}, kept)
-    with pytest.raises(CheckpointError, match="cannot be had"):
-        load_backbone(DOWNLOAD, model)
-
 
 def test_a_teacher_is_learned_from(data: Path, detector: Path, tmp_path: Path, shared: Path) -> None:
     recipe = replace(SMALL, epochs=5, learning_rate=1e-3, cosine=20.0, relational=1.0, identity=0.0, morphs=6)
@@ -323,53 +276,6 @@ def test_of_epochs_that_validation_cannot_tell_apart_the_last_counts() -> None:
     assert not no_worse(0.97, 0.98, 300)
     assert not no_worse(0.975, 0.98, 3000)
     assert not no_worse(0.99, 1.0, 300)
-
-
-def test_known_recipes_are_read() -> None:
-    assert load_recipe("distilled").distilled
-    assert load_recipe("gpu").distilled
-    assert load_recipe("again").average == 0.5
-    study = load_recipe("study")
-    assert (study.input_size, study.rotation, study.zoom, study.epochs) == (224, 30, 0.1, 25)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("batch = 8", "batch = 1"), "batch is below 2"),
-        (("batch = 8", "bach = 8"), "bach"),
-        (("epochs = 3", "epochs = 0"), "epochs is 0"),
-        (("crop_margin = 0.1", "crop_margin = 'wide'"), "crop_margin is 'wide'"),
-        (("identity = 1.0", ""), "a recipe needs a loss"),
-        (("input_size = 97", "input_size = 32"), "input_size is 32"),
-        (("batch = 8", "[batch"), "Expected"),
-        (("learning_rate = 2e-4", ""), "learning_rate"),
-        (("batch = 8", "batch = 8\nself_attacked = 1.5"), "self_attacked is 1.5; it must be at most 1"),
-    ],
-)
-def test_bad_recipes(change: tuple[str, str], message: str, tmp_path: Path) -> None:
-    (tmp_path / "r.toml").write_text(SMALL_TOML.format(epochs=3).replace(*change))
-    with pytest.raises(RecipeError, match=message):
-        load_recipe(str(tmp_path / "r.toml"))
-
-
-def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
-    model = Recognizer(3).eval()
-    save_checkpoint(tmp_path / "c.safetensors", model, Description(["a", "b", "c"]))
-    loaded, description = load_checkpoint(tmp_path / "c.safetensors")
-    image = torch.randn(1, 3, 112, 112)
-    assert torch.allclose(model(image)[1], loaded(image)[1], atol=0.2)  # of logits up to 64, from weights in fp16
-    assert torch.equal(as_written(model)(image)[1], loaded(image)[1])
-    assert description.classes == ["a", "b", "c"]
-    before = {key: value for key, value in vars(description).items() if key != "training_accuracy"}
-    metadata = {"format": FORMAT, "scale": "64.0", "description": json.dumps(before)}
-    save_file(load_file(tmp_path / "c.safetensors"), tmp_path / "older.safetensors", metadata)
-    assert load_checkpoint(tmp_path / "older.safetensors")[1].training_accuracy == 0
-    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "c.safetensors").read_bytes()[:1000])
-    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    for name, message in (("none", "no such"), ("cut", "not a readable"), ("other", "not a face-encryption")):
-        with pytest.raises(CheckpointError, match=message):
-            load_checkpoint(tmp_path / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Photos -> faces: find each face once, cut it out, let a teacher see it, and keep the result on disk."""
+"""Sets of faces: each found once, cut out, described by the teachers, and kept on disk."""
 
 import csv
 import hashlib
@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
-from google.protobuf.message import DecodeError
 from rich.progress import track
 
 from face_encryption.runtime.onnx_runtime import ort
@@ -23,7 +21,7 @@ from ..distill.aligned import AlignedRecognizer
 from ..distill.onnx_network import CPU
 from ..distill.teacher import Teacher, describe
 from ..threads import ahead
-from .cutting import CACHE_MARGIN, NO_DETECTOR, cut_face, find_face, open_detector, read_photo
+from .cutting import CACHE_MARGIN, cut_face, find_face, open_detector, read_photo
 from .layouts import DataError, Photo
 
 # Cuts of another version may show other faces.
@@ -64,14 +62,9 @@ def load_faces(
     about the same prominence, are left out and written, with the reason, to `skipped.csv` in the cache folder.
     Raises `DataError` when no face is left, `RecognizerError` for a teacher with ops that PyTorch cannot take over.
     """
-    facts = [
-        [[*asdict(photo).values(), digest(root / photo.path)] for photo in photos],
-        size,
-        CACHE_MARGIN,
-        alone,
-        VERSION,
-    ]
-    folder = cache_folder(cache, [*facts, _found_by(detector), *(f"{teacher.digest} {bf16}" for teacher in teachers)])
+    facts = [[*asdict(photo).values(), digest(root / photo.path)] for photo in photos]
+    made_with = [size, CACHE_MARGIN, alone, VERSION, digest(detector)]
+    folder = cache_folder(cache, [facts, *made_with, *(f"{teacher.digest} {bf16}" for teacher in teachers)])
     if not (folder / "names.json").exists():
         networks = [Teacher(each, bf16, device) for each in teachers]
         _fill_cache(folder, root, photos, open_detector(detector), size, networks, alone)
@@ -111,16 +104,6 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:  # whoever needs the file says so
         return ""
-
-
-def _found_by(detector: Path) -> str:
-    """Stand for what a detector computes: another version of its metadata finds the same faces."""
-    try:
-        return hashlib.sha256(onnx.load(detector).graph.SerializeToString(deterministic=True)).hexdigest()
-    except OSError as error:
-        raise DataError(f"{detector}: cannot read it ({error.strerror})") from None
-    except DecodeError:
-        raise DataError(NO_DETECTOR.format(detector)) from None
 
 
 def _fill_cache(

@@ -1,18 +1,75 @@
-"""The command `evaluate protection`. PyTorch is imported when it runs, not for its help."""
+"""The commands `evaluate recognizer` and `evaluate protection`. PyTorch is imported when one runs, not for its help."""
 
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..options import FILE, FOLDER, with_lists
 from .recompression import RECOMPRESSIONS
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+@click.group()
+def evaluate() -> None:
+    """Measure what training or protecting achieved."""
 
 
-@click.command()
+@evaluate.command()
+@click.argument("checkpoint", type=FILE)
+@click.argument("data", type=FOLDER)
+@with_lists
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write identities.csv and a plot here.")
+@click.option("--worst", type=click.IntRange(0), default=5, show_default=True, help="How many identities to print.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def recognizer(
+    checkpoint: Path, data: Path, detector: Path, cache: Path, out: Path | None, worst: int, as_json: bool, **lists: Any
+) -> None:
+    """Measure a CHECKPOINT's accuracy on the test photos of DATA, and its verification on held-out identities.
+
+    The held-out identities are those of --pairs; without, verification is on the test photos, of people whom it was
+    trained on.
+    """
+    from ..checkpoint import CheckpointError, load_checkpoint
+    from ..data.cutting import cut_size
+    from ..data.faces import load_faces
+    from ..data.layouts import DataError, list_data, read_list
+    from .plots import plot_verification
+    from .verification import evaluate as measure
+
+    try:
+        model, description = load_checkpoint(checkpoint)
+        size = cut_size(description.input_size, description.crop_margin)
+        photos = list_data(data, lists["train_list"], lists["test_list"]).test
+        test = load_faces(data, photos, detector, cache, size)
+        if unknown := sorted(set(test.names) - set(description.classes)):
+            raise DataError(f"{checkpoint} does not know {unknown[0]}, whom a test photo shows")
+        pairs = lists["pairs"]
+        held_out = load_faces(data, read_list(pairs, data), detector, cache, size) if pairs else test
+    except (CheckpointError, DataError) as error:
+        raise click.ClickException(str(error)) from None
+    report = measure(model, description, test, held_out)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        report.write(out / "identities.csv")
+        plot_verification(report.verification, out / "verification.png")
+    rates, thresholds = report.verification.rates, report.verification.thresholds
+    if as_json:
+        facts = {"accuracy": report.accuracy, "identities": report.identities}
+        click.echo(json.dumps(facts | {"rates": rates, "thresholds": thresholds}))
+        return
+    click.echo(f"accuracy {report.accuracy:.4f} on {len(test.names)} faces of {len(report.identities)} identities")
+    for rate, threshold in thresholds.items():
+        share = f"TAR {rates[rate]:.4f}" if rates else "no two photos of one person"
+        click.echo(f"verification at FAR {float(rate):.1%}: {share}, threshold {threshold:.4f}")
+    if not thresholds:
+        click.echo("no verification: all photos show one person")
+    for name, count, right, instead in report.identities[:worst]:
+        click.echo(f"{name}: {right} of {count}" + (f", mostly taken for {instead}" if instead else ""))
+
+
+@evaluate.command()
 @click.argument("data", type=FOLDER)
 @click.argument("pairs", type=FILE, metavar="LIST")
 @click.option("--judges", type=FILE, help="Black-box recognizers, never attacked: an ONNX file, or a TOML of several.")
