@@ -7,10 +7,10 @@ BIN := .venv/bin
 demo: artifacts
 	$(BIN)/python demo.py
 
-artifacts: artifacts/recognizer.onnx
+artifacts: artifacts/manifest.json
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/recognizer.onnx: models/recognizer.safetensors models/ranges.json $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
+artifacts/manifest.json: models/recognizer.safetensors models/ranges.json $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
 
 test: .venv/test.stamp

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from face_encryption.runtime.artifacts import Artifacts, names
+from face_encryption.runtime.artifacts import Artifacts
 from face_encryption.runtime.faces import Box, cut_square, detect, main_face, paste_square
 
 # Probability of the target class in the study, by step size (= epsilon) in normalized units and number of steps.
@@ -45,8 +45,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         """Open the folder."""
         self.artifacts = Artifacts(folder)
-        self.classes = self.artifacts.recognizer.value("classes", names)
-        self.margin = self.artifacts.recognizer.value("crop_margin", float)
+        self.classes = self.artifacts.manifest.recognizer.classes
+        self.margin = self.artifacts.manifest.recognizer.crop_margin
 
     def probes(self, data: Path, photos: list[str]) -> Iterator[Probe]:
         """Read photos and find the main face of each; one without a face is left out."""

@@ -26,14 +26,14 @@ def protect(photo: Path, made: Path, artifacts: Path, steps: list[int]) -> None:
     data = photo.read_bytes()
     pixels = read_photo(data).pixels
     faces = protector.detect(pixels)
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     squares = [cut_square(pixels, face.box, margin) for face in faces]
     inside = np.zeros_like(pixels)
     for square, corner in squares:
         paste_square(inside, np.ones_like(square), corner)
     answers: dict[str, Any] = {
         "machine": f"{platform.machine()}, onnxruntime {ort.__version__}",
-        "checkpoint": protector.artifacts.recognizer.text("checkpoint_sha256"),
+        "checkpoint": protector.artifacts.manifest.checkpoint_sha256,
         "steps": steps,
         "photo": pixels,
         "inside": inside.astype(bool),

@@ -33,7 +33,7 @@ SIDE = 250  # of the face that is timed
 
 def accuracy(protector: Protector, faces: list[Picture], names: list[str]) -> float:
     """Top-1 accuracy in [0, 1]; a photo in which no face is found counts as wrong."""
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
 
     def work(picture: Picture) -> str:
         return protector.recognise(cut_square(picture.pixels, picture.face.box, margin)[0]).name if picture.face else ""

@@ -52,6 +52,7 @@ def export(
     from rich.table import Table
 
     from face_encryption.export.blazeface import DetectorFileError
+    from face_encryption.export.defaults import FAR, FOREIGN_THRESHOLD
     from face_encryption.export.integer import RangesError
     from face_encryption.export.pipeline import export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
@@ -68,7 +69,10 @@ def export(
             console.print(f"wrote {export_detector(out)}")
             return
         with console.status("export") as status:
-            others = read_recognizers(surrogates) if surrogates else None
+            others = read_recognizers(surrogates) if surrogates else {}
+            for name, recognizer in others.items():
+                if recognizer.threshold is None:
+                    console.print(f"{name}: says no threshold; {FOREIGN_THRESHOLD} is taken at FAR {float(FAR):.0%}")
             checks = export_artifacts(
                 checkpoint,
                 out,

@@ -9,7 +9,6 @@ like one twice. `blazeface` has the parts.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from . import FORMAT_VERSION
 from .blazeface import (
     IOU_THRESHOLD,
     KINDS,
@@ -112,7 +110,7 @@ def build_detector(models: Path) -> onnx.ModelProto:
     first, zero = np.array([0], np.int64), np.array([0], np.int64)
     points, scores = (builder.add("Slice", value, first, end, zero) for value in (points, scores))
     model = finished(builder, points, scores)
-    helper.set_model_props(model, _metadata())
+    helper.set_model_props(model, {"face_encryption.kind": "detector"})
     return model
 
 
@@ -365,17 +363,3 @@ def column(builder: GraphBuilder, rows: Value, index: int) -> Value:
 def table_points(builder: GraphBuilder, rows: Value) -> Value:
     """Return the corners and keypoints of a table of what was found, float32 [K, 8, 2]."""
     return builder.add("Reshape", cut(builder, rows, 0, 16, 1), np.array([-1, 8, 2], np.int64))
-
-
-def _metadata() -> dict[str, str]:
-    properties = {
-        "kind": "detector",
-        "format_version": FORMAT_VERSION,
-        "input_size": json.dumps({kind: spec.size for kind, spec in KINDS.items()}),
-        "detector": "BlazeFace, short range and full range",
-        "defaults": json.dumps({"score_threshold": 0.5, "max_faces": 100}),
-        "licence": "Apache-2.0",
-        "source": "; ".join(spec.source for spec in KINDS.values()),
-        "source_sha256": " ".join(spec.sha256 for spec in KINDS.values()),
-    }
-    return {f"face_encryption.{key}": value for key, value in properties.items()}

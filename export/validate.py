@@ -161,7 +161,7 @@ class Validator:
 
     def cloak_step(self, name: str, sources: Sequence[Source], turn: int) -> None:
         """Compare single steps of a cloak that ask one source, each from PyTorch's own perturbation."""
-        module, integer = Cloak(self._sources(sources), [turn]), self.integer and turn == 0
+        module, integer = Cloak(self._sources(sources), [turn]), self.integer and turn == len(sources) - 1
         for side, face, settings in self._cloaks(sources):
             steps = settings | {"steps": torch.tensor(STEPS)}
             for where, got, want in self._single_steps(name, module, side, face, steps, CLAMP, integer):
@@ -183,8 +183,8 @@ class Validator:
                 self._add(name, f"last loss, difference {where}", _difference(losses[-1], expected[-1]), 5e-2)
 
     def _sources(self, sources: Sequence[Source]) -> list[Source]:
-        """Return the sources, ours as it was before folding."""
-        return [replace(sources[0], gradient=self.reference.embedding_gradient), *sources[1:]]
+        """Return the sources, ours, the last one, as it was before folding."""
+        return [*sources[:-1], replace(sources[-1], gradient=self.reference.embedding_gradient)]
 
     def _single_steps(
         self,

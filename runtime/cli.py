@@ -110,7 +110,7 @@ _inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 
 
 _min_score = click.option(
-    "--min-score", type=float, default=0.5, show_default=True, help="What scores at least this counts as a face."
+    "--min-score", type=float, help="What scores at least this counts as a face.  [default: the artifacts', 0.5]"
 )
 
 
@@ -313,7 +313,7 @@ def _photos(text: str) -> list[Path]:
 def detect(
     inputs: tuple[str, ...],
     draw: str | None,
-    min_score: float,
+    min_score: float | None,
     boxes: tuple["Box", ...],
     as_json: bool,
     artifacts: str,
@@ -354,11 +354,11 @@ def detect(
 
 @main.command()
 @click.argument("folder", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all metadata and the names of the classes.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, as JSON.")
 @_artifacts
 def inspect(folder: str | None, as_json: bool, artifacts: str) -> None:
-    """Print what a folder of artifacts holds; without FOLDER, the one that `protect` would use."""
+    """Print what a folder of artifacts holds, and check its files; without FOLDER, the one that `protect` would use."""
     from .inspection import inspect_folder, table
 
-    found = inspect_folder(Path(folder or artifacts))
-    click.echo(json.dumps(found, indent=2) if as_json else table(found))
+    manifest = inspect_folder(Path(folder or artifacts))
+    click.echo(json.dumps(manifest.content, indent=2) if as_json else table(manifest))

@@ -27,6 +27,26 @@ class Recognition:
 
 
 @dataclass(frozen=True)
+class SurrogateResult:
+    """Whether a recognizer behind the cloak still takes the protected face for the same person.
+
+    Attributes:
+        name: of the recognizer, as the artifacts call it.
+        similarity: as in `FaceResult`, by this recognizer.
+        threshold: similarities from here on count as the same person.
+    """
+
+    name: str
+    similarity: float
+    threshold: float
+
+    @property
+    def matched(self) -> bool:
+        """Whether it does."""
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True)
 class FaceResult:
     """What was done to one face, measured on the bytes of the protected photo.
 
@@ -38,6 +58,7 @@ class FaceResult:
         similarity: of the protected probe to the original face as gallery, -1 to 1; the highest of that and those to
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
+        surrogates: the same by each recognizer behind the cloak, where there are others than ours.
         gallery: how many faces of the gallery matched the original face, and were moved away from too.
         plan: the numbers of the attempt that was kept; None where an earlier run protected the face.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
@@ -51,6 +72,7 @@ class FaceResult:
     after: Recognition
     similarity: float
     threshold: float
+    surrogates: tuple[SurrogateResult, ...]
     gallery: int
     plan: Plan | None
     change: int
@@ -59,8 +81,8 @@ class FaceResult:
 
     @property
     def matched(self) -> bool:
-        """Whether the recogniser still takes the protected face for the same person."""
-        return self.similarity >= self.threshold
+        """Whether the recognizer, or one of the surrogates, still takes the protected face for the same person."""
+        return self.similarity >= self.threshold or any(each.matched for each in self.surrogates)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A face to protect: its square in the photo, and what our recognizer says of it before the attack."""
+"""A face to protect: its square in the photo, and what recognizers say of it before the attack."""
 
 import math
 from dataclasses import dataclass
@@ -6,13 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SettingError
 from .faces import Face, overlap, square_around
 from .photo import Photo
 from .results import Recognition
-
-# The length of our recogniser's embedding.
-EMBEDDING = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +56,10 @@ def cut_part(photo: Photo, number: int, face: Face, margin: float) -> Part:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What our recognizer says of a face before the attack, and what it is compared with.
+    """What recognizers say of a face before the attack, and what it is compared with.
 
-    `signature` is f32 [D], what all recognizers of the cloak see in it; `known` f32 [N, D], the same of the gallery's
-    faces that match it.
+    `signature` is f32 [D], what our recognizer sees in it and behind that, where several make the cloak, what all of
+    them see; `known` f32 [N, D] is the same of the gallery's faces that match it.
     """
 
     part: Part
@@ -71,23 +67,16 @@ class Subject:
     signature: NDArray[np.float32]
     known: NDArray[np.float32]
 
-    def similarity(self, after: Recognition) -> float:
-        """Return how similar the face is to itself, or to a face of the gallery if that is more."""
-        clean = np.stack([self.before.embedding, *self.known[:, :EMBEDDING]])
-        return float((clean @ after.embedding).max())
+    @property
+    def clean(self) -> NDArray[np.float32]:
+        """The signatures of the face and of the gallery's faces that match it, f32 [1 + N, D]."""
+        return np.concatenate([self.signature[None], self.known])
 
-
-def matches(
-    gallery: NDArray[np.float32] | None, signature: NDArray[np.float32], threshold: float
-) -> NDArray[np.float32]:
-    """Return the rows of a gallery, f32 [N, D], whose embeddings count as the same person as that of a signature."""
-    if gallery is None:
-        return np.zeros((0, len(signature)), np.float32)
-    if gallery.ndim != 2 or gallery.shape[1] < len(signature):
-        raise SettingError(
-            f"the gallery is {list(gallery.shape)}, not [N, {len(signature)}]; enroll with these artifacts"
-        )
-    return gallery[gallery[:, :EMBEDDING] @ signature[:EMBEDDING] >= threshold, : len(signature)]
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """What a cloak moves away from: of `clean` the mean, of ours alone or of all recognizers behind the cloak."""
+        own, mean = len(self.before.embedding), np.asarray(self.clean.mean(0), np.float32)
+        return mean[own if len(mean) > own else 0 :]
 
 
 def difference(original: NDArray[np.uint8], saved: NDArray[np.uint8]) -> tuple[int, float]:

@@ -20,7 +20,7 @@ class CheckpointError(ValueError):
 
 @dataclass
 class Description:
-    """What a checkpoint says of itself; written into its metadata and from there into every exported graph.
+    """What a checkpoint says of itself; written into its metadata and from there into the artifacts.
 
     `input_size` is in pixels, `mean` and `std` are per RGB channel on the scale [0, 1], `crop_margin` is the part of
     the longer box edge that the square cut adds on each side, `thresholds` maps a false accept rate to the cosine

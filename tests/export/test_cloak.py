@@ -79,7 +79,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AlignedRecogni
     small_network(folder / "one.onnx")
     small_network(folder / "two.onnx", size=72, seed=1)
     (folder / "both.toml").write_text(
-        '[one]\nmodel = "one.onnx"\nmean = 127.5\nstd = 128\n'
+        '[one]\nmodel = "one.onnx"\nmean = 127.5\nstd = 128\nthreshold = 0.25\nlicence = "MIT"\n'
         '[two]\nmodel = "two.onnx"\nchannels = "BGR"\nmean = [100, 110, 120]\nstd = 60\n'
         "template = [[20, 20], [52, 20], [36, 36], [36, 52]]\n"
     )
@@ -218,12 +218,18 @@ def test_protect_uses_the_cloak_that_was_exported(
     tmp_path: Path,
     printed_on_loading: Callable[[Path], str],
 ) -> None:
-    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", others=others, report=lambda _: None)
+    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", surrogates=others, report=lambda _: None)
     assert {check.graph for check in checks} > {"attack-feature.onnx", "cloak-reference.onnx"}
     assert printed_on_loading(tmp_path / "artifacts") == ""
     protector = Protector(tmp_path / "artifacts")
     assert protector.artifacts.several
-    assert protector.artifacts.attack("feature").text("surrogates") == '["ours", "one", "two"]'
+    manifest = protector.artifacts.manifest
+    thresholds = [0.25, 0.4, protector.artifacts.manifest.recognizer.threshold]
+    assert [each.name for each in manifest.surrogates] == ["one", "two", "recognizer"]
+    assert [each.embedding for each in manifest.surrogates] == [20, 20, 512]
+    assert [each.threshold for each in manifest.surrogates] == thresholds
+    assert [manifest.content["graphs"][f"attack-feature-step-{turn}"]["turn"] for turn in range(3)] == [0, 1, 2]
+    assert manifest.content["licences"][-2]["licence"] == "MIT"
     png = io.BytesIO()
     Image.fromarray(astronaut).save(png, "PNG")
     chosen = Settings(budget=0.06, clamp=32, steps=6)
@@ -253,6 +259,7 @@ def test_protect_uses_the_cloak_that_was_exported(
         ('mean = "127.5"', "mean"),
         ("mean = [1, 2]", "mean"),
         ("weight = 0", "weight"),
+        ("threshold = 2", "threshold"),
         ("template = [[20, 20], [52]]", "template"),
     ],
 )

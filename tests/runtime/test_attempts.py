@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,7 +16,6 @@ from face_encryption.runtime import FaceResult, NoFaceError, PhotoError, Protect
 from face_encryption.runtime.attack import Attack
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.photo import read_photo
-from face_encryption.runtime.protector import MARGIN
 from face_encryption.runtime.settings import CloakPlan
 
 from .photos import encoded
@@ -38,11 +36,8 @@ def protector(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Prot
     folder = tmp_path_factory.mktemp("ladder")
     for file in artifacts.iterdir():
         shutil.copy(file, folder)
-    model = onnx.load(folder / "attack-feature.onnx", load_external_data=False)
-    for entry in model.metadata_props:
-        if entry.key == "face_encryption.defaults":
-            entry.value = json.dumps(DEFAULTS)
-    onnx.save(model, folder / "attack-feature.onnx")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"cloak": DEFAULTS}))
     return Protector(folder, threads=1)
 
 
@@ -90,7 +85,11 @@ def test_it_stops_at_the_first_attempt_that_is_no_match(protector: Protector, ph
     protected, again = (protector.protect(photo, Settings(seed=seed)) for _ in range(2))
     assert protected.data == again.data
     (face,) = protected.faces
-    first = next(number for number, each in enumerate(similarities) if each < face.threshold - MARGIN)
+    first = next(
+        number
+        for number, each in enumerate(similarities)
+        if each < face.threshold - protector.artifacts.manifest.margin
+    )
     assert 0 < first < len(order) - 1
     assert face.similarity < similarities[0] - 0.3
     assert protected.data == made[first]
@@ -123,7 +122,7 @@ def test_never_beyond_the_last_rung(
 ) -> None:
     protected = protector.protect(photo, Settings(**setting))
     (face,) = protected.faces
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     pixels = read_photo(protected.data).pixels
     before, after = (cut_square(image, face.face.box, margin)[0] for image in (astronaut, pixels))
     assert 0 < 1 - structural_similarity(before, after, channel_axis=2) < last["budget"]
@@ -173,7 +172,7 @@ def test_each_face_has_its_own_attempts(protector: Protector, astronaut: Pixels)
 
 def test_measuring_again_needs_no_attack(artifacts: Path, tmp_path: Path, protector: Protector, photo: bytes) -> None:
     protected = protector.protect(photo, Settings(strength="low"))
-    for name in ("detector.onnx", "recognizer.onnx", "weights.bin"):
+    for name in ("manifest.json", "detector.onnx", "recognizer.onnx", "cloak-reference.onnx", "weights.bin"):
         shutil.copy(artifacts / name, tmp_path)
     (again,) = Protector(tmp_path, threads=1).measure(photo, protected.data)
     (face,) = protected.faces

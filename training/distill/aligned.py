@@ -63,21 +63,29 @@ class AlignedRecognizer:
         std: float = 1.0,
         template: list[list[float]] | None = None,
         weight: float = 1.0,
+        threshold: float | None = None,
+        licence: str = "unknown",
+        source: str = "unknown",
     ) -> None:
         """Load the model, which takes (pixel - mean) / std of pixels in 0..255; `channels` is "RGB" or "BGR".
 
         `mean` is one number or one a channel, in the model's order; `template` says where in its N x N pixels it wants
         eyes, nose and mouth. What is not given is what SFace takes. `weight`, above 0, is how much it counts beside
-        other teachers. Raises `RecognizerError` for a model that cannot be loaded or takes another input.
+        other teachers. `threshold` is the similarity that 1 % of the pairs of different people reach; it, the licence
+        and where the model comes from go into exported artifacts. Raises `RecognizerError` for a model that cannot be
+        loaded or takes another input.
         """
         if channels not in ("RGB", "BGR") or not isinstance(std, int | float) or std == 0:
             raise RecognizerError(f"{path}: channels {channels!r} and std {std}; they are RGB or BGR, and not 0")
         if not isinstance(weight, int | float) or weight <= 0:
             raise RecognizerError(f"{path}: weight {weight!r}; it is a number above 0")
+        if threshold is not None and not (isinstance(threshold, int | float) and -1 <= threshold <= 1):
+            raise RecognizerError(f"{path}: threshold {threshold!r}; it is a similarity, from -1 to 1")
         means = mean if isinstance(mean, list) else [mean]
         if len(means) not in (1, 3) or not all(isinstance(value, int | float) for value in means):
             raise RecognizerError(f"{path}: mean {mean!r}; it is one number, or three")
         self.path, self.channels, self.mean, self.std, self.weight = path, channels, mean, std, weight
+        self.threshold, self.licence, self.source = threshold, licence, source
         if not path.is_file():
             raise RecognizerError(f"{path}: no such recognizer")
         try:
@@ -125,6 +133,9 @@ def read_recognizers(path: Path) -> dict[str, AlignedRecognizer]:
         std = 128.0
         template = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [56.1, 92.3]]     # eyes, nose, mouth in its pixels
         weight = 1.0            # as a teacher, beside others
+        threshold = 0.4         # as a surrogate: from this similarity on a match, at a false accept rate of 1 %
+        licence = "MIT"         # for the manifest of the artifacts, as is where the model comes from
+        source = "npm package example 1.0.0"
 
     Raises `RecognizerError`.
     """

@@ -153,7 +153,7 @@ def protection(
             recognizers |= {name: embed_black_box(each) for name, each in read_recognizers(judges).items()}
         people = find_people(protector, recognizers, data, listed, distractors, gallery)
         ways = [way for way in RECOMPRESSIONS if way in recompressions or "all" in recompressions]
-        margin = protector.artifacts.recognizer.value("crop_margin", float)
+        margin = protector.artifacts.manifest.recognizer.crop_margin
         results = []
         for result in measure_protection(protector, recognizers, people, every, ways, distance):
             click.echo(describe(result, people.left_out))

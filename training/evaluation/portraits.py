@@ -36,7 +36,7 @@ def write_portraits(
     if not photos:
         raise DataError(f"{folder}: no photos")
     out.mkdir(parents=True, exist_ok=True)
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
 
     def work(photo: Path) -> list[dict[str, Any]]:
         clean = detect_main_face(protector, read_photo(photo))

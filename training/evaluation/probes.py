@@ -54,7 +54,7 @@ def detect_main_face(protector: Protector, pixels: Pixels) -> Picture:
 
 def embed_surrogate(protector: Protector) -> Embed:
     """Return how the attacked recognizer embeds a face."""
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     return lambda pixels, face: protector.recognise(cut_square(pixels, face.box, margin)[0]).embedding
 
 
@@ -95,7 +95,7 @@ def protect_and_measure(
 ) -> tuple[Pixels, Visibility]:
     """Protect a photo as PNG; returns the saved pixels, and what can be seen of the change in its main face."""
     assert clean.face is not None
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     png = io.BytesIO()
     Image.fromarray(clean.pixels).save(png, "PNG", compress_level=1)
     protected = protector.protect(png.getvalue(), settings)
