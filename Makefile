@@ -10,7 +10,7 @@ demo: artifacts
 artifacts: artifacts/manifest.json
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py training/model.py) | .venv/demo.stamp
+artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
 
 test: .venv/test.stamp
@@ -21,7 +21,7 @@ lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	mkdir -p build/types/face_encryption
 	for stage in training export runtime models; do ln -sfn ../../../$$stage build/types/face_encryption/$$stage; done
-	MYPYPATH=build/types:benchmarks $(BIN)/mypy build/types/face_encryption demo.py benchmarks tests
+	MYPYPATH=build/types:scripts $(BIN)/mypy build/types/face_encryption demo.py benchmarks scripts tests
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

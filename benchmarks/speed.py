@@ -30,7 +30,7 @@ from face_encryption.export.graphs import Surrogate
 from face_encryption.runtime.artifacts import Artifacts, AttackKind
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 EPSILON, STEP_SIZE = 8, 2
 BUDGET, CLAMP = 0.04, 16

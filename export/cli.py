@@ -58,8 +58,8 @@ def export(
     from face_encryption.export.integer import RangesError
     from face_encryption.export.pipeline import export_artifacts, export_detector
     from face_encryption.export.validate import ParityError
-    from face_encryption.training.aligned import RecognizerError, read_recognizers
-    from face_encryption.training.model import CheckpointError
+    from face_encryption.training.checkpoint import CheckpointError
+    from face_encryption.training.distill.aligned import RecognizerError, read_recognizers
 
     if calibrate and arithmetic == "fp32":
         raise click.UsageError("--calibrate is for --arithmetic int8")

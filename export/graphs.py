@@ -26,7 +26,8 @@ from face_encryption.export.gradient_call import (
 from face_encryption.export.noise import translate_random_start
 from face_encryption.export.rewrite import RULES, Rule
 from face_encryption.export.views import shrink
-from face_encryption.training.model import EMBEDDING_SIZE, Description
+from face_encryption.training.checkpoint import Description
+from face_encryption.training.model import EMBEDDING_SIZE
 
 OPSET = 18
 Translations = dict[Callable[..., Any], Callable[..., Any]]

@@ -21,8 +21,8 @@ from face_encryption.export.defaults import (
     MATCH_DEFAULTS,
 )
 from face_encryption.export.specs import GraphSpec
-from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.model import Description
+from face_encryption.training.checkpoint import Description
+from face_encryption.training.distill.aligned import AlignedRecognizer
 
 MANIFEST = "manifest.json"
 # Of the manifest and of all that it describes; see `docs/artifacts.md`.

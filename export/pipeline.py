@@ -29,10 +29,10 @@ from face_encryption.export.specs import (
 )
 from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
-from face_encryption.training.aligned import AlignedRecognizer, RecognizerError
-from face_encryption.training.faces import open_detector
-from face_encryption.training.model import CheckpointError, Description, load_checkpoint
-from face_encryption.training.onnx_network import OnnxNetwork
+from face_encryption.training.checkpoint import CheckpointError, Description, load_checkpoint
+from face_encryption.training.data.cutting import open_detector
+from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError
+from face_encryption.training.distill.onnx_network import OnnxNetwork
 
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
 MODELS = Path(str(files("face_encryption.models")))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from face_encryption.export.gradient import fold_batch_norm
 from face_encryption.export.graphs import Surrogate
 from face_encryption.export.weights import with_bodies
-from face_encryption.training.onnx_network import OnnxNetwork
+from face_encryption.training.distill.onnx_network import OnnxNetwork
 
 Precision = Literal["fp16", "int8"]
 # From so many weights on a tensor of the precision int8 takes four bits each: an output then sums thousands of them,

@@ -22,7 +22,7 @@ from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source, cl
 from face_encryption.export.graphs import LABEL, FaceRecognizer, Surrogate
 from face_encryption.export.integer import Arithmetic
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import Description
+from face_encryption.training.checkpoint import Description
 
 Array = npt.NDArray[Any]
 Module = Attack | Cloak

@@ -26,8 +26,8 @@ from face_encryption.export.views import shrink
 from face_encryption.export.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
-from face_encryption.training.onnx_network import OnnxNetwork
+from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
+from face_encryption.training.distill.onnx_network import OnnxNetwork
 
 KEYPOINTS = np.array([[33, 31], [67, 30], [50, 50], [50, 67], [10, 40], [90, 40]], np.float32)
 NUMBERS = {"budget": np.array(0.06, np.float32), "clamp": np.array(16, np.float32), "seed": np.array(3)}

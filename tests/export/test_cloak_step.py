@@ -19,7 +19,7 @@ from face_encryption.export.graphs import FaceRecognizer, Surrogate
 from face_encryption.export.others import source
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]
 BUDGET, CLAMP, SEED = 0.06, 20.0, 11

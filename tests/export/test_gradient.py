@@ -15,7 +15,8 @@ from face_encryption.export.graphs import LABEL, Surrogate, gradient_graph, labe
 from face_encryption.export.loop import looped
 from face_encryption.export.validate import picture
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import Description, Recognizer
+from face_encryption.training.checkpoint import Description
+from face_encryption.training.model import Recognizer
 
 
 class VggLike(nn.Module):

@@ -23,8 +23,9 @@ from face_encryption.export.validate import picture
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.cli import main
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.faces import open_detector
-from face_encryption.training.model import Description, Recognizer, save_checkpoint
+from face_encryption.training.checkpoint import Description, save_checkpoint
+from face_encryption.training.data.cutting import open_detector
+from face_encryption.training.model import Recognizer
 
 SIZE = 24
 

@@ -34,7 +34,7 @@ from face_encryption.export.validate import Check, ParityError, Validator, pictu
 from face_encryption.export.views import DRAWS, draw_view
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 11

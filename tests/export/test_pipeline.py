@@ -17,7 +17,8 @@ from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.weights import with_bodies
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
+from face_encryption.training.model import Recognizer
 
 GRAPHS = [f"attack-{name}.onnx" for name in ("label", "label-step", "feature", "feature-step-0", "feature-step-1")]
 GRAPHS += ["cloak-reference.onnx", "detector.onnx", "recognizer.onnx"]

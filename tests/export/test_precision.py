@@ -15,7 +15,7 @@ from face_encryption.export.precision import MANY, Narrow, digest, narrow_graph,
 from face_encryption.export.validate import picture
 from face_encryption.export.weights import WeightsFile, with_bodies
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")
