@@ -39,6 +39,16 @@ CHECKPOINT, SURROGATES = MODELS / "recognizer.safetensors", MODELS / "surrogates
     default=SURROGATES,
     help="Recognizers of others that join the cloak, an ONNX file or a TOML of several.  Default: the shipped one.",
 )
+@click.option(
+    "--unroll",
+    type=click.IntRange(1, 100),
+    multiple=True,
+    metavar="K",
+    help="Also write both attacks with K steps written out, for runtimes without loops. May be given again.",
+)
+@click.option(
+    "--side", type=click.IntRange(16, 4096), help="Of the squares that attacks written out take.  [default: any]"
+)
 @click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
 def export(
     checkpoint: Path,
@@ -47,6 +57,8 @@ def export(
     arithmetic: Literal["fp32", "int8"] | None,
     calibrate: Path | None,
     surrogates: Path,
+    unroll: tuple[int, ...],
+    side: int | None,
     detector_only: bool,
 ) -> None:
     """Write the ONNX graphs that a client needs, each compared with PyTorch."""
@@ -57,6 +69,7 @@ def export(
     from face_encryption.export.defaults import FAR, FOREIGN_THRESHOLD
     from face_encryption.export.integer import RangesError
     from face_encryption.export.pipeline import export_artifacts, export_detector
+    from face_encryption.export.specs import Unrolled
     from face_encryption.export.validate import ParityError
     from face_encryption.training.checkpoint import CheckpointError
     from face_encryption.training.distill.aligned import RecognizerError, read_recognizers
@@ -83,6 +96,7 @@ def export(
                 precision,
                 arithmetic,
                 calibrate,
+                Unrolled(unroll, side),
             )
     except (CheckpointError, DetectorFileError, ParityError, RangesError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None

@@ -21,6 +21,7 @@ from face_encryption.export.others import other_source, other_surrogate, source
 from face_encryption.export.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
 from face_encryption.export.specs import (
     GraphSpec,
+    Unrolled,
     detector_spec,
     feature_specs,
     label_specs,
@@ -38,6 +39,7 @@ WEIGHTS, RANGES = "weights.bin", "ranges.json"
 MODELS = Path(str(files("face_encryption.models")))
 # Of an earlier export, besides attacks. The manifest goes first and comes last: a folder with one is whole.
 OTHERS = (MANIFEST, "detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)
+NOTHING = Unrolled()
 Ranges = dict[str, list[float]]
 
 
@@ -79,6 +81,7 @@ def export_artifacts(
     precision: Precision = "fp16",
     arithmetic: Arithmetic | None = None,
     photos: Path | None = None,
+    unrolled: Unrolled = NOTHING,
 ) -> list[Check]:
     """Write a folder of validated graphs and their manifest; `report` is told what is being made.
 
@@ -88,7 +91,7 @@ def export_artifacts(
     checkpoint, as they are beside the shipped one, or measures them on the faces in a folder of `photos` and writes
     them to `out`. None is int8 where the checkpoint's ranges or photos are at hand, else fp32. The graphs appear in
     `out` together, after all of them have passed; graphs of an earlier export are replaced. Returns every comparison
-    with PyTorch.
+    with PyTorch. `unrolled` says which attacks are written out besides the cloak of effort `fast`.
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
     surrogates = surrogates or {}
@@ -115,8 +118,8 @@ def export_artifacts(
         gradients, (foreign, sources) = _gradients(own, ranges), _join(surrogates, others, own)
         for spec in (
             recognizer_spec(own),
-            *label_specs(gradients[LABEL.name], description.input_size),
-            *feature_specs([*foreign, gradients[FEATURE.name]], sources),
+            *label_specs(gradients[LABEL.name], description.input_size, unrolled),
+            *feature_specs([*foreign, gradients[FEATURE.name]], sources, unrolled),
             reference_spec([*foreign, gradient_graph(own, FEATURE)], sources),
         ):
             report(spec.file)

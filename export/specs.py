@@ -10,6 +10,7 @@ import onnx_ir as ir
 from onnx_ir.serde import serialize_model
 
 from face_encryption.export.cloak import Source
+from face_encryption.export.defaults import CLOAK_DEFAULTS
 from face_encryption.export.detector import build_detector
 from face_encryption.export.graphs import (
     Surrogate,
@@ -19,7 +20,19 @@ from face_encryption.export.graphs import (
     recognizer_graph,
 )
 from face_encryption.export.loop import looped
+from face_encryption.export.unroll import unroll
 from face_encryption.export.validate import Validator
+
+# Of the cloak these steps are always written out too.
+FAST: int = CLOAK_DEFAULTS["effort"]["fast"]["steps"]
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """Which attacks are written out: their numbers of steps, and the side of their squares, None for any."""
+
+    steps: Sequence[int] = ()
+    side: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,17 +71,36 @@ def recognizer_spec(own: Surrogate) -> GraphSpec:
     return GraphSpec("recognizer", "recognizer", lambda: serialize_model(recognizer_graph(own)), Validator.recognizer)
 
 
-def label_specs(gradient: ir.Model, size: int) -> list[GraphSpec]:
-    """Return the attack on a label, a step and the loop, from the `LABEL` gradient of a recognizer of input `size`."""
+def label_specs(gradient: ir.Model, size: int, unrolled: Unrolled) -> list[GraphSpec]:
+    """Return the attack on a label, a step, the loop and steps written out.
+
+    They are made from the `LABEL` gradient of a recognizer of input `size`.
+    """
     step = cache(lambda: label_step_graph(gradient, size))
+
+    def written_out(steps: int) -> GraphSpec:
+        return GraphSpec(
+            f"attack-label-{steps}",
+            "attack-label-unrolled",
+            lambda: serialize_model(unroll(step(), steps, side=unrolled.side)),
+            lambda validator, name: validator.label_unrolled(name, steps, unrolled.side),
+            {"steps": steps},
+        )
+
     return [
         GraphSpec("attack-label-step", "attack-label-step", lambda: serialize_model(step()), Validator.label_step),
         GraphSpec("attack-label", "attack-label", lambda: serialize_model(looped(step())), Validator.label_attack),
+        *map(written_out, sorted(set(unrolled.steps))),
     ]
 
 
-def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> list[GraphSpec]:
-    """Return the cloak, a step for each source and the loop, from the sources' `FEATURE` gradients in their turn."""
+def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unrolled: Unrolled) -> list[GraphSpec]:
+    """Return the cloak, a step for each source, the loop and steps written out, in whole rounds.
+
+    They are made from the sources' `FEATURE` gradients in their turn.
+    """
+    turns = range(len(sources))
+    around = cache(lambda: cloak_graph(gradients, sources, turns))
 
     def step(turn: int) -> GraphSpec:
         return GraphSpec(
@@ -79,14 +111,23 @@ def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> l
             {"turn": turn},
         )
 
-    turns = range(len(sources))
+    def written_out(steps: int) -> GraphSpec:
+        return GraphSpec(
+            f"attack-feature-{steps}",
+            "attack-feature-unrolled",
+            lambda: serialize_model(unroll(around(), steps, len(turns), unrolled.side)),
+            lambda validator, name: validator.cloak_unrolled(name, sources, steps, unrolled.side),
+            {"steps": steps},
+        )
+
     loop = GraphSpec(
         "attack-feature",
         "attack-feature",
-        lambda: serialize_model(looped(cloak_graph(gradients, sources, turns), len(turns))),
+        lambda: serialize_model(looped(around(), len(turns))),
         lambda validator, name: validator.cloak(name, sources),
     )
-    return [*map(step, turns), loop]
+    rounds = sorted({-(-steps // len(turns)) for steps in (FAST, *unrolled.steps)})
+    return [*map(step, turns), loop, *(written_out(each * len(turns)) for each in rounds)]
 
 
 def reference_spec(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> GraphSpec:

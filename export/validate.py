@@ -182,6 +182,25 @@ class Validator:
             if not self.integer:
                 self._add(name, f"last loss, difference {where}", _difference(losses[-1], expected[-1]), 5e-2)
 
+    def label_unrolled(self, name: str, steps: int, side: int | None) -> None:
+        """Compare steps on a label that are written out with the loop, byte by byte."""
+        cases = [(face, settings) for _, _, face, settings in self._labels((side, side) if side else SIDES)]
+        self._unrolled(name, "attack-label.onnx", steps, cases)
+
+    def cloak_unrolled(self, name: str, sources: Sequence[Source], steps: int, side: int | None) -> None:
+        """Compare steps of a cloak that are written out with the loop, byte by byte."""
+        cases = [(face, settings) for _, face, settings in self._cloaks(sources, [side] if side else SIDES)]
+        self._unrolled(name, "attack-feature.onnx", steps, cases)
+
+    def _unrolled(self, name: str, loop: str, steps: int, cases: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> None:
+        session, reference = self.session(name), self.session(loop)
+        for face, settings in cases:
+            feed = _feed({"face": face, **settings})
+            got = session.run(None, feed)
+            want = reference.run(None, {**feed, "steps": np.array(steps)})
+            for output, one, other in zip(("protected", "losses"), got, want, strict=True):
+                self._add(name, f"{output}, values unlike the loop's ({len(face)} px)", (one != other).sum(), 0)
+
     def _sources(self, sources: Sequence[Source]) -> list[Source]:
         """Return the sources, ours, the last one, as it was before folding."""
         return [*sources[:-1], replace(sources[-1], gradient=self.reference.embedding_gradient)]
@@ -227,9 +246,11 @@ class Validator:
             difference = _difference(got[number], want[number])
             self._add(name, f"loss after {number} steps, difference {where}", difference, INTEGER_LOSS)
 
-    def _cloaks(self, sources: Sequence[Source]) -> Iterator[tuple[int, Tensor, dict[str, Tensor]]]:
+    def _cloaks(
+        self, sources: Sequence[Source], sides: Sequence[int] = SIDES
+    ) -> Iterator[tuple[int, Tensor, dict[str, Tensor]]]:
         """Yield faces with what a cloak takes of them, up to the seed."""
-        for side in SIDES:
+        for side in sides:
             face, keypoints = torch.from_numpy(picture(side)), _keypoints(side)
             with torch.no_grad():
                 # Not the face's own: beside it the gradient is a difference of nearly equal numbers.
@@ -259,10 +280,10 @@ class Validator:
         if failed:
             raise ParityError("; ".join(failed))
 
-    def _labels(self) -> Iterator[Case]:
+    def _labels(self, sides: Sequence[int] = SIDES) -> Iterator[Case]:
         """Yield faces to move towards a label and away from one."""
         recognizer = FaceRecognizer(self.reference)
-        for side, direction in zip(SIDES, (1.0, -1.0), strict=True):
+        for side, direction in zip(sides, (1.0, -1.0), strict=True):
             face = torch.from_numpy(picture(side))
             with torch.no_grad():
                 # A label far from the face would be reached halfway, where its probability is one of rounding.
