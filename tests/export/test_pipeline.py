@@ -1,6 +1,7 @@
 """The folder that an export leaves: complete, small, self-describing, and written whole or not at all."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from face_encryption.training.checkpoint import Description, load_checkpoint, sa
 from face_encryption.training.model import Recognizer
 
 GRAPHS = [f"attack-{name}.onnx" for name in ("label", "label-step", "feature", "feature-step-0", "feature-step-1")]
-GRAPHS += ["cloak-reference.onnx", "detector.onnx", "recognizer.onnx"]
+GRAPHS += ["attack-feature-6.onnx", "cloak-reference.onnx", "detector.onnx", "recognizer.onnx"]
 FILES = {"manifest.json", "weights.bin", *GRAPHS}
 
 
@@ -59,7 +60,8 @@ def test_only_standard_operators(artifacts: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs_say_what_they_are(artifacts: Path, name: str) -> None:
-    kind = "attack-feature-step" if "feature-step" in name else name.removesuffix(".onnx")
+    kind = name.removesuffix(".onnx")
+    kind = re.sub(r"-\d+$", "" if "step" in kind else "-unrolled", kind)
     checkpoint = {} if kind == "detector" else {"checkpoint_sha256": sha256(CHECKPOINT)}
     assert metadata(artifacts / name) == {"kind": kind} | checkpoint
     assert manifest_of(artifacts)["graphs"][name.removesuffix(".onnx")]["kind"] == kind
@@ -119,11 +121,16 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     for name in ("attack-label-8.onnx", "notes.txt"):  # what earlier versions wrote, and what is not ours
         (out / name).write_text("before")
     arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--precision", "int8"]
+    arguments += ["--unroll", "3", "--side", "96"]
     result = CliRunner().invoke(export, arguments)
     assert result.exit_code == 0, result.output
-    assert {path.name for path in out.iterdir()} == FILES | {"notes.txt"}
+    written = FILES | {"attack-label-3.onnx", "attack-feature-4.onnx"}  # the cloak in whole rounds of two recognizers
+    assert {path.name for path in out.iterdir()} == written | {"notes.txt"}
     found = manifest_of(out)
-    assert set(found["files"]) == FILES - {"manifest.json"}
+    assert set(found["files"]) == written - {"manifest.json"}
+    graph = found["graphs"]["attack-label-3"]
+    assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
+    assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
     assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "fp32")
     assert (out / "weights.bin").stat().st_size <= 11e6  # one copy for all graphs
 
