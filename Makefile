@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock artifacts clean
+.PHONY: demo test lint lock artifacts wheel clean
 
 demo: artifacts
 	$(BIN)/python demo.py
@@ -12,6 +12,18 @@ artifacts: artifacts/manifest.json
 # A folder made by another version of the export or from another checkpoint is made again.
 artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
+
+# A wheel with the artifacts inside: installed anywhere it protects at once. It lacks the checkpoint that they come from.
+WHEEL_OF := artifacts
+DIST := dist
+wheel: artifacts
+	rm -rf $(DIST)/source
+	mkdir -p $(DIST)/source
+	cp -R pyproject.toml README.md LICENSE NOTICE export models runtime training $(DIST)/source
+	rm $(DIST)/source/models/recognizer.safetensors
+	cp -RL $(WHEEL_OF) $(DIST)/source/runtime/packed_artifacts
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(DIST) $(DIST)/source
+	rm -r $(DIST)/source
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
@@ -54,4 +66,4 @@ lock:
 	$(LOCK) --extra demo --constraint requirements-test.txt --output-file requirements-demo.txt
 
 clean:
-	rm -rf .venv artifacts demo
+	rm -rf .venv artifacts demo dist

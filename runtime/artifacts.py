@@ -13,6 +13,8 @@ from .manifest_reader import read_manifest
 from .onnx_runtime import ort
 
 WEIGHTS = "weights.bin"
+# In a wheel that `make wheel` has made.
+PACKED = Path(__file__).with_name("packed_artifacts")
 _PREFIX = "face_encryption."
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
 
@@ -95,6 +97,14 @@ class Graph:
             raise ArtifactsError(f"{self.path}: cannot be run ({_one_line(error)})") from error
 
 
+def default_folder() -> Path:
+    """Return the folder of artifacts that is used where none is named: the package's own, else ./artifacts.
+
+    A wheel of `make wheel` has its own; a clone has none until an export writes ./artifacts.
+    """
+    return PACKED if PACKED.is_dir() else Path("artifacts")
+
+
 class Artifacts:
     """The graphs in one folder, and its manifest.
 
@@ -102,17 +112,17 @@ class Artifacts:
         folder: where they are.
     """
 
-    def __init__(self, folder: Path | str, threads: int | None = None) -> None:
+    def __init__(self, folder: Path | str | None = None, threads: int | None = None) -> None:
         """Name the folder; nothing in it is read yet.
 
         Args:
-            folder: what `face-encryption export` wrote.
+            folder: what `face-encryption export` wrote; None for the one of `default_folder`.
             threads: how many threads one inference uses; None for one per core.
 
         Raises:
             ArtifactsError: there is no such folder.
         """
-        self.folder = Path(folder)
+        self.folder = default_folder() if folder is None else Path(folder)
         self._threads = threads
         self._graphs: dict[str, Graph] = {}
         if not os.path.isdir(self.folder):

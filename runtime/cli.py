@@ -98,11 +98,9 @@ def main() -> None:
 
 _artifacts = click.option(
     "--artifacts",
-    default="artifacts",
     envvar="FACE_ENCRYPTION_ARTIFACTS",
-    show_default=True,
     show_envvar=True,
-    help="The folder that `face-encryption export` wrote.",
+    help="A folder that `face-encryption export` wrote.  [default: the package's own; where it has none, ./artifacts]",
 )
 _threads = click.option("--threads", type=click.IntRange(min=1), help="Threads of one inference.  [default: all cores]")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photo.")
@@ -189,7 +187,7 @@ def protect(
     consent: bool,
     jobs: int,
     as_json: bool,
-    artifacts: str,
+    artifacts: str | None,
     threads: int | None,
     **choices: Any,
 ) -> None:
@@ -316,7 +314,7 @@ def detect(
     min_score: float | None,
     boxes: tuple["Box", ...],
     as_json: bool,
-    artifacts: str,
+    artifacts: str | None,
     threads: int | None,
 ) -> None:
     """Print where the faces in each photo are, numbered from left to right, and where there may be another."""
@@ -356,9 +354,10 @@ def detect(
 @click.argument("folder", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, as JSON.")
 @_artifacts
-def inspect(folder: str | None, as_json: bool, artifacts: str) -> None:
+def inspect(folder: str | None, as_json: bool, artifacts: str | None) -> None:
     """Print what a folder of artifacts holds, and check its files; without FOLDER, the one that `protect` would use."""
+    from .artifacts import default_folder
     from .inspection import inspect_folder, table
 
-    manifest = inspect_folder(Path(folder or artifacts))
+    manifest = inspect_folder(Path(folder or artifacts or default_folder()))
     click.echo(json.dumps(manifest.content, indent=2) if as_json else table(manifest))

@@ -1,6 +1,6 @@
 """The one class that a Python user needs: a photo's bytes in, the protected photo's bytes and what was measured out.
 
-protector = Protector("artifacts")
+protector = Protector()
 protected = protector.protect(Path("photo.jpg").read_bytes())
 Path("photo_protected.jpg").write_bytes(protected.data)
 """
@@ -30,11 +30,12 @@ from .settings import Plan, Settings, plan_cloak, plan_label
 class Protector:
     """Protects photos with the graphs in one folder. Graphs are loaded when first needed and then kept."""
 
-    def __init__(self, artifacts: Path | str, threads: int | None = None) -> None:
+    def __init__(self, artifacts: Path | str | None = None, threads: int | None = None) -> None:
         """Name the artifacts.
 
         Args:
-            artifacts: the folder that `face-encryption export` wrote.
+            artifacts: a folder that `face-encryption export` wrote; None for the package's own, which a wheel of
+                `make wheel` has, and where it has none for ./artifacts.
             threads: how many threads one inference uses; None for one per core.
 
         Raises:
