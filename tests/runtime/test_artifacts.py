@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from face_encryption.runtime.artifacts import Artifacts, Graph
+from face_encryption.runtime.cli.inspect import inspect_folder, table
 from face_encryption.runtime.errors import ArtifactsError
-from face_encryption.runtime.inspection import inspect_folder, table
 from face_encryption.runtime.manifest import CloakDefaults, LabelDefaults, LabelEffort, Rung, SurrogateFacts
 from face_encryption.runtime.manifest_reader import read_manifest
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from face_encryption.runtime import PhotoError, Settings, cli
+from face_encryption.runtime import PhotoError, Settings
+from face_encryption.runtime.cli import group, main
 from face_encryption.runtime.errors import STILL_A_MATCH
 from face_encryption.runtime.photo import read_photo
 from face_encryption.runtime.report import suggest_stronger
@@ -33,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
         return result
 
@@ -502,7 +504,7 @@ def test_version_and_help(run: Run) -> None:
 
 def test_stage_that_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("dream", "face_encryption.dreaming.cli:dream", "face_encryption.commands")
-    monkeypatch.setattr(cli, "_other_stages", lambda: {"dream": entry})
+    monkeypatch.setattr(group, "_other_stages", lambda: {"dream": entry})
     assert "Not installed: install face-encryption[dreaming]" in run("--help").stdout
     for arguments in ([], ["x", "--y", "z"], ["--help"]):
         assert_one_line_error(run("dream", *arguments), 2, "install face-encryption[dreaming]")
@@ -516,7 +518,7 @@ def test_stage_that_finds_its_packages_missing_when_it_runs(
     (tmp_path / "stages" / "dreaming" / "cli.py").write_text(command)
     monkeypatch.syspath_prepend(tmp_path)
     entry = EntryPoint("dream", "stages.dreaming.cli:dream", "face_encryption.commands")
-    monkeypatch.setattr(cli, "_other_stages", lambda: {"dream": entry})
+    monkeypatch.setattr(group, "_other_stages", lambda: {"dream": entry})
     assert run("dream", "--help").exit_code == 0
     assert_one_line_error(run("dream"), 2, "No module named 'no_such_package'; install face-encryption[dreaming]")
 
@@ -596,7 +598,8 @@ def test_photo_too_large_for_the_memory(
     def fail(_: Path) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(cli, "read", fail)
+    for command in ("detect", "protect"):
+        monkeypatch.setattr(import_module(f"face_encryption.runtime.cli.{command}"), "read", fail)
 
     assert_one_line_error(run("detect", "photo.png"), 3, "not enough memory")
     given = ["protect", "photo.png", "--steps", "1", "--gallery", "photo.png"]

@@ -16,9 +16,9 @@ from typing import Any
 
 import click
 
-from .errors import STILL_A_MATCH, ArtifactsError, FaceEncryptionError, NoFaceError, OutputError, PhotoError
-from .files import Target, find_photos, left_out, source
-from .writing import ExistsError, is_taken, remove_leftovers
+from ..errors import STILL_A_MATCH, ArtifactsError, FaceEncryptionError, NoFaceError, OutputError, PhotoError
+from ..files import Target, find_photos, left_out, source
+from ..writing import ExistsError, is_taken, remove_leftovers
 
 NO_MEMORY = "not enough memory; make the photo smaller"
 

@@ -1,17 +1,32 @@
-"""What a folder of artifacts holds, for people."""
+"""The command `face-encryption inspect`: what a folder of artifacts holds, for people."""
 
+import json
 from pathlib import Path
 
-from .artifacts import Artifacts
-from .manifest import OWN, Manifest
+import click
+
+from ..manifest import OWN, Manifest
+from . import options
 
 
-def inspect_folder(folder: Path) -> Manifest:
-    """Read the manifest of a folder and compare all its files with it.
+@click.command()
+@click.argument("folder", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, as JSON.")
+@options.artifacts
+def inspect(folder: str | None, as_json: bool, artifacts: str | None) -> None:
+    """Print what a folder of artifacts holds, and check its files; without FOLDER, the one that `protect` would use."""
+    manifest = inspect_folder(folder or artifacts)
+    click.echo(json.dumps(manifest.content, indent=2) if as_json else table(manifest))
+
+
+def inspect_folder(folder: Path | str | None) -> Manifest:
+    """Read the manifest of a folder, or of the one that is used where none is named, and compare its files with it.
 
     Raises:
         ArtifactsError: there is no such folder, the manifest cannot be read, or a file is missing or differs from it.
     """
+    from ..artifacts import Artifacts
+
     manifest = Artifacts(folder).manifest
     for name in manifest.files:
         manifest.verified(name)

@@ -1,21 +1,16 @@
-"""The command line: `face-encryption protect`, `detect` and `inspect`, and the commands of the other stages.
+"""The command `face-encryption protect`."""
 
-Exit codes are those of `errors`; of several failures, the first one's. Faces that are still a match count more than
-photos without a face, and less than any other failure.
-"""
-
-import json
 import os
 from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import NoFaceError, PhotoError
+from ..files import PROTECTED, Target, choose_targets, read, write
+from . import options
 from .batch import NO_MEMORY, Batch, Report, list_photos, report_skipped
-from .errors import FaceEncryptionError, NoFaceError, PhotoError
-from .files import DETECTED, PROTECTED, Target, choose_targets, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,114 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .faces import Box
-    from .protector import Protector
-    from .results import FaceResult
-    from .settings import Settings
-
-INTERRUPTED = 130
-
-
-def _failure(message: str, exit_code: int) -> click.ClickException:
-    """Return an exception that click shows in one line and exits with."""
-    failure = click.ClickException(message)
-    failure.exit_code = exit_code  # type: ignore[misc]
-    return failure
-
-
-class _Commands(click.Group):
-    """The runtime's commands, and those of other stages, which are imported only when asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_other_stages()})
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        command = super().get_command(ctx, name)
-        if command is None and (entry := _other_stages().get(name)):
-            try:
-                command = entry.load()
-            except ImportError as error:
-                command = _missing_stage(entry, error)
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except FaceEncryptionError as error:
-            raise _failure(str(error), error.exit_code) from error
-        except ImportError as error:
-            if (entry := _other_stages().get(ctx.invoked_subcommand or "")) is None:
-                raise
-            raise _failure(f"{entry.name}: {error}; {_how_to_install(entry)}", 2) from error
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            raise click.exceptions.Exit(INTERRUPTED) from None
-
-
-def _other_stages() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group="face_encryption.commands")}
-
-
-def _how_to_install(entry: EntryPoint) -> str:
-    extra = entry.value.split(".")[1]  # the extra is named as the stage
-    return f"install face-encryption[{extra}]"
-
-
-def _missing_stage(entry: EntryPoint, error: ImportError) -> click.Command:
-    """Stand in for a command whose packages are not installed."""
-
-    def fail() -> None:
-        raise error
-
-    return click.Command(
-        entry.name,
-        callback=fail,
-        short_help=f"Not installed: {_how_to_install(entry)}.",
-        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-    )
-
-
-@click.group(cls=_Commands)
-@click.version_option(package_name="face-encryption")
-def main() -> None:
-    """Protect the faces in photos from face recognition, on this machine."""
-
-
-_artifacts = click.option(
-    "--artifacts",
-    envvar="FACE_ENCRYPTION_ARTIFACTS",
-    show_envvar=True,
-    help="A folder that `face-encryption export` wrote.  [default: the package's own; where it has none, ./artifacts]",
-)
-_threads = click.option("--threads", type=click.IntRange(min=1), help="Threads of one inference.  [default: all cores]")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photo.")
-_inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
-
-
-_min_score = click.option(
-    "--min-score", type=float, help="What scores at least this counts as a face.  [default: the artifacts', 0.5]"
-)
-
-
-def _box_edges(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
-    boxes = []
-    for text in texts:
-        try:
-            x0, y0, x1, y1 = (float(edge) for edge in text.split(","))
-        except ValueError:
-            raise click.BadParameter(f"{text!r} is not four numbers such as 120,80,190,160") from None
-        boxes.append((x0, y0, x1, y1))
-    return tuple(boxes)
-
-
-_boxes = click.option(
-    "--box",
-    "boxes",
-    multiple=True,
-    callback=_box_edges,
-    metavar="X0,Y0,X1,Y1",
-    help="A face that the detector misses, from chin to brow, in pixels of the upright photo. May be given again.",
-)
+    from ..protector import Protector
+    from ..results import FaceResult
+    from ..settings import Settings
 
 
 def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...] | None:
@@ -142,8 +32,8 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
         raise click.BadParameter(f'{value!r} is neither "all" nor numbers such as "1,3"') from None
 
 
-@main.command()
-@_inputs
+@click.command()
+@options.inputs
 @click.option(
     "-o", "--out", help="Write here: a folder, or a file when there is one photo.  [default: beside the photo]"
 )
@@ -169,15 +59,15 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--step-size", type=float, help="With --label or --away: levels that one step goes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
-@_min_score
-@_boxes
+@options.min_score
+@options.boxes
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Photos at once; they share the cores."
 )
-@_json
-@_artifacts
-@_threads
+@options.json
+@options.artifacts
+@options.threads
 def protect(
     inputs: tuple[str, ...],
     out: str | None,
@@ -202,8 +92,8 @@ def protect(
     again.
     """
     _check_usage(label, away, consent, gallery)
-    from .protector import Protector
-    from .settings import Settings
+    from ..protector import Protector
+    from ..settings import Settings
 
     settings = Settings(label=label, away=away, **choices)
     if jobs > 1 and threads is None:
@@ -262,7 +152,7 @@ def _with_faces(
     report: Report, photo: Path, target: Target, faces: "Sequence[FaceResult]", settings: "Settings"
 ) -> Report:
     """Add to a report what became of a photo's faces; if it was skipped, lines for those that are still a match."""
-    from .report import result_json, result_line, suggest_stronger
+    from ..report import result_json, result_line, suggest_stronger
 
     name, stronger = click.format_filename(photo), suggest_stronger(settings)
     lines = [result_line(name, face, stronger) for face in faces if face.matched or not report.skipped]
@@ -298,66 +188,3 @@ def _photos(text: str) -> list[Path]:
         return list_photos(text)
     except PhotoError as error:
         raise PhotoError(f"{text}: {error}") from error
-
-
-@main.command()
-@_inputs
-@click.option("--draw", metavar="OUT", help="Write a copy with the faces marked: to a folder, or a file for one photo.")
-@_min_score
-@_boxes
-@_json
-@_artifacts
-@_threads
-def detect(
-    inputs: tuple[str, ...],
-    draw: str | None,
-    min_score: float | None,
-    boxes: tuple["Box", ...],
-    as_json: bool,
-    artifacts: str | None,
-    threads: int | None,
-) -> None:
-    """Print where the faces in each photo are, numbered from left to right, and where there may be another."""
-    from .draw import draw_faces
-    from .photo import read_photo
-    from .protector import Protector
-    from .report import detection_notes, face_json, face_line
-    from .settings import check_detection
-
-    check_detection(min_score, boxes)
-    protector = Protector(artifacts, threads)
-    protector.artifacts.detector.load()  # here, so that a missing one shows before the first photo
-    batch = Batch(inputs, as_json)
-
-    def work(path: Path, target: Target | None) -> Report:
-        photo = read_photo(read(path))
-        pixels = photo.pixels
-        seen = protector.look(pixels, min_score, boxes)
-        faces, notes = seen.faces, detection_notes(seen)
-        if not faces and (target is None or not seen.unsure):
-            raise NoFaceError("; ".join(["no face found", *notes]))
-        name = click.format_filename(path)
-        lines = tuple(face_line(name, number, face) for number, face in enumerate(faces, 1))
-        facts: dict[str, Any] = {
-            "faces": [face_json(number, face) for number, face in enumerate(faces, 1)],
-            "unsure": [{"box": list(face.box), "score": face.score} for face in seen.unsure],
-        }
-        if target is None:
-            return Report(lines, facts, notes)
-        write(target.path, photo.encode(draw_faces(pixels, faces, seen.unsure)))
-        return Report(lines, facts | {"output": str(target.path)}, (*notes, f"written to {target.path}"))
-
-    batch.run(work, None if draw is None else choose_targets(batch.photos, inputs, draw, DETECTED))
-
-
-@main.command()
-@click.argument("folder", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, as JSON.")
-@_artifacts
-def inspect(folder: str | None, as_json: bool, artifacts: str | None) -> None:
-    """Print what a folder of artifacts holds, and check its files; without FOLDER, the one that `protect` would use."""
-    from .artifacts import default_folder
-    from .inspection import inspect_folder, table
-
-    manifest = inspect_folder(Path(folder or artifacts or default_folder()))
-    click.echo(json.dumps(manifest.content, indent=2) if as_json else table(manifest))

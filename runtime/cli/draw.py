@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .faces import Face
+from ..faces import Face
 
 _COLOUR, _UNSURE, _ON_GREY = (0, 255, 0), (255, 160, 0), (255, 255, 255)
 
