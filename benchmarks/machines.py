@@ -40,7 +40,7 @@ def protect(photo: Path, made: Path, artifacts: Path, steps: list[int]) -> None:
         "boxes": [face.box for face in faces],
         "scores": [face.score for face in faces],
         "keypoints": [face.keypoints for face in faces],
-        "embeddings": [protector.recognise(square).embedding for square, _ in squares],
+        "embeddings": [protector.recognize(square).embedding for square, _ in squares],
     }
     for count in steps:
         protected = protector.protect(data, Settings(steps=count))

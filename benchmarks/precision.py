@@ -36,7 +36,7 @@ def accuracy(protector: Protector, faces: list[Picture], names: list[str]) -> fl
     margin = protector.artifacts.manifest.recognizer.crop_margin
 
     def work(picture: Picture) -> str:
-        return protector.recognise(cut_square(picture.pixels, picture.face.box, margin)[0]).name if picture.face else ""
+        return protector.recognize(cut_square(picture.pixels, picture.face.box, margin)[0]).name if picture.face else ""
 
     answers = in_parallel(work, faces, "recognizing")
     return sum(answer == name for answer, name in zip(answers, names, strict=True)) / len(names)

@@ -90,7 +90,7 @@ def stages(work: Callable[[], object], repeats: int) -> dict[str, float]:
     for owner, name, stage in (
         (protector, "read_photo", "decode, upright"),
         (protector.Protector, "detect", "detect"),
-        (protector.Protector, "recognise", "recognize before and after"),
+        (protector.Protector, "recognize", "recognize before and after"),
         (attack.Attack, "__call__", "attack"),
         (photo.Photo, "encode", "encode"),
         (protector, "read_squares", "decode again, cut"),

@@ -164,7 +164,7 @@ class _Integers:
         return self._op("Constant", [], value=ir.tensor(value))
 
     def _float(self, value: ir.Value) -> ir.Value:
-        # One for each use: so runtimes recognise an integer addition.
+        # One for each use: so runtimes recognize an integer addition.
         quantised = self.quantised[value]
         return self._op("DequantizeLinear", [quantised.value, quantised.scale, quantised.zero])
 

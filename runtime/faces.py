@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 SAME_FACE = 0.3
 # Smaller faces, in pixels, and faces of which less than this part lies in the photo, are hard to protect.
 SMALL, CUT = 24, 0.6
-# A face of a few pixels still gets a square that the recogniser's resampling can work with.
+# A face of a few pixels still gets a square that the recognizer's resampling can work with.
 MIN_SIDE = 16
 
 

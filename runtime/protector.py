@@ -49,7 +49,7 @@ class Protector:
 
     @property
     def classes(self) -> list[str]:
-        """The identities that the recogniser was trained on; any of them can be a label."""
+        """The identities that the recognizer was trained on; any of them can be a label."""
         return self._manifest.recognizer.classes
 
     @property
@@ -84,23 +84,23 @@ class Protector:
         except ValueError as error:
             raise SettingError(str(error)) from error
 
-    def recognise(self, face: NDArray[np.uint8]) -> Recognition:
-        """Recognise a face.
+    def recognize(self, face: NDArray[np.uint8]) -> Recognition:
+        """Recognize a face.
 
         Args:
             face: uint8 [S, S, 3], RGB, as `cut_square` cuts it with the margin of the artifacts.
 
         Raises:
-            ArtifactsError: the recogniser cannot be loaded or run.
+            ArtifactsError: the recognizer cannot be loaded or run.
         """
         embedding, probabilities = self.artifacts.recognizer.run(["embedding", "probabilities"], {"face": face})
         best = int(np.argmax(probabilities))
         return Recognition(embedding, probabilities, self.classes[best], float(probabilities[best]))
 
     def enroll(self, data: bytes) -> NDArray[np.float32]:
-        """Return what the recognisers see in all faces of a photo, float32 [N, D], for the gallery in `Settings`.
+        """Return what the recognizers see in all faces of a photo, float32 [N, D], for the gallery in `Settings`.
 
-        D is 512, or more where other recognisers joined the export. It serves this folder of artifacts alone.
+        D is 512, or more where other recognizers joined the export. It serves this folder of artifacts alone.
 
         Args:
             data: the bytes of a JPEG, PNG or WebP file. The faces of several photos make one gallery by
@@ -207,7 +207,7 @@ class Protector:
         return np.asarray(embedding)
 
     def _subject(self, part: Part, settings: Settings) -> Subject:
-        before = self.recognise(part.original)
+        before = self.recognize(part.original)
         if settings.labelled:  # nobody tries to change what the others see
             own = [each for each in self._manifest.surrogates if each.name == OWN]
             return Subject(part, before, own, before.embedding, np.zeros((0, len(before.embedding)), np.float32))
@@ -240,7 +240,7 @@ class Protector:
 
     def _result(self, subject: Subject, plan: Plan | None, seconds: float, square: NDArray[np.uint8]) -> FaceResult:
         """Measure a face on its square as it was saved, uint8 [S, S, 3]."""
-        part, after = subject.part, self.recognise(square)
+        part, after = subject.part, self.recognize(square)
         alone = len(subject.recognizers) == 1
         results = {each.name: each for each in subject.compare(after.embedding if alone else self._embed(part, square))}
         own = results.pop(OWN)

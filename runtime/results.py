@@ -11,7 +11,7 @@ from .settings import Plan
 
 @dataclass(frozen=True, eq=False)
 class Recognition:
-    """What the recogniser says of one face.
+    """What the recognizer says of one face.
 
     Attributes:
         embedding: float32 [512], of unit norm; the dot product of two is their similarity.
@@ -53,8 +53,8 @@ class FaceResult:
     Attributes:
         number: of the face in the photo, from 1.
         face: box, score and keypoints.
-        before: the recogniser on the original face.
-        after: the recogniser on the protected face.
+        before: the recognizer on the original face.
+        after: the recognizer on the protected face.
         similarity: of the protected probe to the original face as gallery, -1 to 1; the highest of that and those to
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
@@ -63,7 +63,7 @@ class FaceResult:
         plan: the numbers of the attempt that was kept; None where an earlier run protected the face.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
         psnr: of the face's square, in dB; infinite when nothing changed.
-        seconds: the time that recognising and attacking it took, all attempts together.
+        seconds: the time that recognizing and attacking it took, all attempts together.
     """
 
     number: int

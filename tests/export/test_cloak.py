@@ -104,7 +104,7 @@ def test_anothers_network_is_read_right(others: dict[str, AlignedRecognizer]) ->
         assert torch.allclose(embedding[0], torch.from_numpy(want), atol=1e-5)
 
 
-def test_real_recognisers_are_read_right(shared: Path) -> None:
+def test_real_recognizers_are_read_right(shared: Path) -> None:
     (recognizer,) = read_recognizers(shared / "models" / "sface.onnx").values()
     face = picture(112)
     with torch.no_grad():

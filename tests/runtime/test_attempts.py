@@ -63,7 +63,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, call)
 
-    counted(Protector, "recognise")
+    counted(Protector, "recognize")
     counted(Protector, "_embed")
     counted(Attack, "__call__")
     return counts
@@ -145,7 +145,7 @@ def test_never_beyond_the_last_rung(
 
 def test_an_attempt_that_succeeds_costs_one_more_look(protector: Protector, photo: bytes, calls: Counter[str]) -> None:
     assert not protector.protect(photo, Settings(strength="high")).faces[0].matched
-    assert calls == {"recognise": 2, "_embed": 3, "__call__": 1}
+    assert calls == {"recognize": 2, "_embed": 3, "__call__": 1}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_one_attempt_is_not_looked_at(
     protector: Protector, photo: bytes, calls: Counter[str], setting: dict[str, Any], looks: dict[str, int]
 ) -> None:
     assert protector.protect(photo, Settings(**setting)).faces[0].matched
-    assert calls == {"recognise": 2, "__call__": 1} | looks
+    assert calls == {"recognize": 2, "__call__": 1} | looks
 
 
 def test_a_match_of_the_gallery_is_a_match(protector: Protector, photo: bytes, calls: Counter[str]) -> None:

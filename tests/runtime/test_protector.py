@@ -127,8 +127,8 @@ def test_what_is_reported_is_what_the_file_holds(protector: Protector, photo: by
     (result,) = protected.faces
     saved = decoded(protected.data)
     margin = protector.artifacts.manifest.recognizer.crop_margin
-    before = protector.recognise(cut_square(astronaut, result.face.box, margin)[0])
-    after = protector.recognise(cut_square(saved, result.face.box, margin)[0])
+    before = protector.recognize(cut_square(astronaut, result.face.box, margin)[0])
+    after = protector.recognize(cut_square(saved, result.face.box, margin)[0])
     assert result.similarity == pytest.approx(float(before.embedding @ after.embedding), abs=1e-5)
     assert result.after.name == after.name
     assert result.after.probability == pytest.approx(after.probability, abs=1e-5)

@@ -55,7 +55,7 @@ def detect_main_face(protector: Protector, pixels: Pixels) -> Picture:
 def embed_surrogate(protector: Protector) -> Embed:
     """Return how the attacked recognizer embeds a face."""
     margin = protector.artifacts.manifest.recognizer.crop_margin
-    return lambda pixels, face: protector.recognise(cut_square(pixels, face.box, margin)[0]).embedding
+    return lambda pixels, face: protector.recognize(cut_square(pixels, face.box, margin)[0]).embedding
 
 
 def embed_black_box(recognizer: AlignedRecognizer) -> Embed:
