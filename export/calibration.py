@@ -12,8 +12,8 @@ import onnx_ir as ir
 import torch
 from onnx import TensorProto, helper
 
-from face_encryption.export.graphs import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import RangesError, depending, ranged
+from face_encryption.export.surrogate import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
 from face_encryption.runtime.onnx_runtime import ort

@@ -1,11 +1,12 @@
 """Nodes of a graph once more, with other inputs: what placeholders are replaced by, and what steps written out are."""
 
 from collections.abc import Container, Iterable, Iterator
+from typing import Any
 
 import onnx_ir as ir
 
 # What stands in a copy for each value of the original; an input that is left out has no value.
-Values = dict[ir.Value | None, ir.Value | None]
+Values = dict[ir.Value | None, Any]
 
 
 def copy_nodes(nodes: Iterable[ir.Node], values: Values) -> Iterator[ir.Node]:

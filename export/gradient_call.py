@@ -70,7 +70,7 @@ def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
 
     All copies use the same initialisers.
     """
-    weights: dict[ir.Value, ir.Value] = {}
+    weights: Values = {}
     for number, gradient in enumerate(gradients):
         for value in gradient.graph.initializers.values():
             name = f"gradient.{number}.{value.name}"

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from face_encryption.export.cloak import Source
-from face_encryption.export.graphs import Surrogate
+from face_encryption.export.surrogate import Surrogate
 from face_encryption.training.checkpoint import Description
 from face_encryption.training.distill.aligned import AlignedRecognizer
 from face_encryption.training.distill.onnx_network import OnnxNetwork

@@ -14,7 +14,7 @@ from face_encryption.export.calibration import calibrate, faces_of, read_ranges,
 from face_encryption.export.cloak import Source
 from face_encryption.export.defaults import FAR
 from face_encryption.export.detector import build_detector
-from face_encryption.export.graphs import FEATURE, LABEL, OBJECTIVES, Surrogate, fold, gradient_graph
+from face_encryption.export.graphs import gradient_graph
 from face_encryption.export.integer import Arithmetic, RangesError, float_gradient, integer_gradient
 from face_encryption.export.manifest import MANIFEST, OWN, describe, sha256, write_manifest
 from face_encryption.export.others import other_source, other_surrogate, source
@@ -28,6 +28,7 @@ from face_encryption.export.specs import (
     recognizer_spec,
     reference_spec,
 )
+from face_encryption.export.surrogate import FEATURE, LABEL, OBJECTIVES, Surrogate, fold
 from face_encryption.export.validate import Check, Validator
 from face_encryption.export.weights import WeightsFile
 from face_encryption.training.checkpoint import CheckpointError, Description, load_checkpoint
@@ -72,6 +73,13 @@ class GraphWriter:
         onnx.save_model(model, self.folder / spec.file)
         self.specs.append(spec)
 
+    def check(self, validator: Validator) -> list[Check]:
+        """Compare all graphs, after their weights are written, with PyTorch. Raises `ParityError`."""
+        for spec in self.specs:
+            spec.check(validator, spec.file)
+        validator.raise_failures()
+        return validator.checks
+
 
 def export_artifacts(
     checkpoint: Path,
@@ -94,8 +102,7 @@ def export_artifacts(
     with PyTorch. `unrolled` says which attacks are written out besides the cloak of effort `fast`.
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
-    surrogates = surrogates or {}
-    if OWN in surrogates:
+    if OWN in (surrogates := surrogates or {}):
         raise RecognizerError(f"a surrogate cannot be named {OWN}, as our own is")
     model, description = _load(checkpoint)
     digest = sha256(checkpoint)
@@ -129,14 +136,11 @@ def export_artifacts(
         arithmetic = "int8" if ranges else "fp32"
         # Folded weights of fp16 are the checkpoint's own.
         reference = model if precision == "fp16" else own.model
-        validator = Validator(reference, description, writer.folder, arithmetic)
-        for spec in writer.specs:
-            spec.check(validator, spec.file)
-        validator.raise_failures()
+        checks = writer.check(Validator(reference, description, writer.folder, arithmetic))
         facts = describe(description, digest, surrogates, sources, arithmetic=arithmetic, precision=precision)
         write_manifest(writer.folder, writer.specs, facts)
         _replace(writer.folder, out)
-    return validator.checks
+    return checks
 
 
 def _load(checkpoint: Path) -> tuple[nn.Module, Description]:

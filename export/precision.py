@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.graphs import Surrogate
+from face_encryption.export.surrogate import Surrogate
 from face_encryption.export.weights import with_bodies
 from face_encryption.training.distill.onnx_network import OnnxNetwork
 

@@ -12,14 +12,9 @@ from onnx_ir.serde import serialize_model
 from face_encryption.export.cloak import Source
 from face_encryption.export.defaults import CLOAK_DEFAULTS
 from face_encryption.export.detector import build_detector
-from face_encryption.export.graphs import (
-    Surrogate,
-    cloak_graph,
-    cloak_reference_graph,
-    label_step_graph,
-    recognizer_graph,
-)
+from face_encryption.export.graphs import cloak_graph, cloak_reference_graph, label_step_graph, recognizer_graph
 from face_encryption.export.loop import looped
+from face_encryption.export.surrogate import Surrogate
 from face_encryption.export.unroll import unroll
 from face_encryption.export.validate import Validator
 

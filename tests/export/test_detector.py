@@ -13,7 +13,8 @@ from PIL import Image
 
 from face_encryption.export import tflite
 from face_encryption.export.blazeface import DetectorFileError
-from face_encryption.export.detector import build_detector, sample
+from face_encryption.export.detector import build_detector
+from face_encryption.export.windows import sample
 from face_encryption.runtime.faces import Face, detect
 from face_encryption.runtime.onnx_runtime import ort
 

@@ -16,21 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from face_encryption.export.attack import FEATHER, GRID, Attack, Square
+from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graphs import (
-    FEATURE,
-    LABEL,
-    TEMPERATURE,
-    FaceRecognizer,
-    Objective,
-    Surrogate,
-    fold,
-    gradient_graph,
-    label_step_graph,
-)
+from face_encryption.export.graphs import gradient_graph, label_step_graph
 from face_encryption.export.loop import looped
 from face_encryption.export.noise import random_start
-from face_encryption.export.validate import Check, ParityError, Validator, picture
+from face_encryption.export.surrogate import FEATURE, LABEL, TEMPERATURE, FaceRecognizer, Objective, Surrogate, fold
+from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.views import DRAWS, draw_view
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort

@@ -11,8 +11,8 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+from face_encryption.export.cases import picture
 from face_encryption.export.unroll import unroll
-from face_encryption.export.validate import picture
 from face_encryption.runtime.onnx_runtime import ort
 
 SIDE = 120
