@@ -248,7 +248,7 @@ def test_protect_uses_the_cloak_that_was_exported(
     known = protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery))
     assert known.faces[0].gallery == 1
     assert known.data != protected.data
-    with pytest.raises(SettingError, match=r"\[1, 512\], not \[N, 1064\]"):
+    with pytest.raises(SettingError, match=r"\[1, 512\], not \[N, 552\]"):
         protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery[:, :512]))
 
 
