@@ -24,17 +24,23 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def own_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with our recognizer as the only surrogate."""
+    return _exported(tmp_path_factory.mktemp("export") / "own", alone=True)
+
+
+@pytest.fixture(scope="session")
 def float_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with attacks in floats, which can be compared number by number."""
-    return _exported(tmp_path_factory.mktemp("export") / "floats", "fp32")
+    """Ours alone, its attacks in floats, which can be compared number by number."""
+    return _exported(tmp_path_factory.mktemp("export") / "floats", alone=True, arithmetic="fp32")
 
 
-def _exported(folder: Path, arithmetic: Literal["fp32"] | None = None) -> Path:
+def _exported(folder: Path, alone: bool = False, arithmetic: Literal["fp32"] | None = None) -> Path:
     from face_encryption.export.cli import CHECKPOINT, SURROGATES
     from face_encryption.export.pipeline import export_artifacts
     from face_encryption.training.distill.aligned import read_recognizers
 
-    export_artifacts(CHECKPOINT, folder, read_recognizers(SURROGATES), arithmetic=arithmetic)
+    export_artifacts(CHECKPOINT, folder, {} if alone else read_recognizers(SURROGATES), arithmetic=arithmetic)
     return folder
 
 

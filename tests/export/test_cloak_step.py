@@ -65,16 +65,16 @@ class Setup:
 
 
 @pytest.fixture(scope="module")
-def setup(float_artifacts: Path, artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
+def setup(float_artifacts: Path, own_artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
     model, description = load_checkpoint(CHECKPOINT)
     surrogate = Surrogate(model, description).eval()
-    found = detect(ort.InferenceSession(str(artifacts / "detector.onnx")), astronaut)[0]
+    found = detect(ort.InferenceSession(str(own_artifacts / "detector.onnx")), astronaut)[0]
     face, corner = cut_square(astronaut, found.box, description.crop_margin)
     sessions = {
         "float": ort.InferenceSession(str(float_artifacts / "attack-feature.onnx")),
         "step": ort.InferenceSession(str(float_artifacts / "attack-feature-step-0.onnx")),
-        "integer": ort.InferenceSession(str(artifacts / "attack-feature.onnx")),
-        "integer step": ort.InferenceSession(str(artifacts / "attack-feature-step-0.onnx")),
+        "integer": ort.InferenceSession(str(own_artifacts / "attack-feature.onnx")),
+        "integer step": ort.InferenceSession(str(own_artifacts / "attack-feature-step-0.onnx")),
     }
     return Setup(sessions, surrogate, source(surrogate), face, found.keypoints - np.array(corner, np.float32))
 

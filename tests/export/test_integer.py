@@ -184,14 +184,14 @@ def test_the_command_explains_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_shipped_checkpoint_protects_in_integers(
-    astronaut: np.ndarray[Any, Any], artifacts: Path, float_artifacts: Path
+    astronaut: np.ndarray[Any, Any], own_artifacts: Path, float_artifacts: Path
 ) -> None:
-    model = onnx.load(artifacts / "attack-feature-step-0.onnx", load_external_data=False)
+    model = onnx.load(own_artifacts / "attack-feature-step-0.onnx", load_external_data=False)
     assert _integer_share(model) > 0.9
     photo = io.BytesIO()
     Image.fromarray(astronaut).save(photo, "PNG")
     settings = Settings(steps=4)
-    results = [Protector(artifacts, threads).protect(photo.getvalue(), settings) for threads in (1, 2)]
+    results = [Protector(own_artifacts, threads).protect(photo.getvalue(), settings) for threads in (1, 2)]
     assert results[0].data == results[1].data
     in_float = Protector(float_artifacts, 1).protect(photo.getvalue(), settings)
     assert results[0].faces[0].similarity < in_float.faces[0].similarity + 0.15

@@ -8,11 +8,14 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnx_ir.serde import serialize_model
 
 from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
+from face_encryption.export.graphs import gradient_graph, label_step_graph, recognizer_graph
+from face_encryption.export.loop import looped
 from face_encryption.export.precision import MANY, Narrow, digest, narrow_graph, narrow_weights, rounded
-from face_encryption.export.surrogate import fold
+from face_encryption.export.surrogate import LABEL, fold
 from face_encryption.export.weights import WeightsFile, with_bodies
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import load_checkpoint
@@ -58,28 +61,26 @@ def test_int8_rounds_to_the_nearest_and_large_tensors_to_four_bits() -> None:
     assert {each.packed for each in stored.values()} == {True, False}
 
 
-@pytest.mark.parametrize("name", ["recognizer.onnx", "attack-feature.onnx", "attack-label.onnx"])
-def test_the_runtime_widens_when_it_loads(
-    name: str, float_artifacts: Path, halves: dict[str, Narrow], tmp_path: Path
-) -> None:
-    model = onnx.load(float_artifacts / name)
-    narrow_graph(model, halves)
-    weights = WeightsFile("weights.bin")
-    weights.move(model)
-    weights.write(tmp_path)
-    onnx.save_model(model, tmp_path / name)
-    assert (
-        sum(file.stat().st_size for file in tmp_path.iterdir())
-        < 0.55 * (float_artifacts / "weights.bin").stat().st_size
-    )
-
-    sessions = [session(folder / name, tmp_path / str(i)) for i, folder in enumerate((float_artifacts, tmp_path))]
-    assert ops(tmp_path / "0") == ops(tmp_path / "1")
+@pytest.mark.parametrize("in_loop", [False, True])
+def test_the_runtime_widens_when_it_loads(in_loop: bool, halves: dict[str, Narrow], tmp_path: Path) -> None:
+    own = fold(*load_checkpoint(CHECKPOINT))
+    graph = looped(label_step_graph(gradient_graph(own, LABEL), own.size)) if in_loop else recognizer_graph(own)
+    sizes, sessions = [], []
+    for name, stored in (("wide", {}), ("narrow", halves)):
+        folder, model = tmp_path / name, serialize_model(graph)
+        folder.mkdir()
+        narrow_graph(model, stored)
+        weights = WeightsFile("weights.bin")
+        weights.move(model)
+        weights.write(folder)
+        onnx.save_model(model, folder / "graph.onnx")
+        sizes.append(sum(file.stat().st_size for file in folder.iterdir()))
+        sessions.append(session(folder / "graph.onnx", tmp_path / f"optimised-{name}"))
+    assert sizes[1] < 0.55 * sizes[0]
+    assert ops(tmp_path / "optimised-wide") == ops(tmp_path / "optimised-narrow")
     feed = {each.name: np.array(1, np.float32) for each in sessions[0].get_inputs() if each.type == "tensor(float)"}
     feed |= {each.name: np.array(1) for each in sessions[0].get_inputs() if each.type == "tensor(int64)"}
     feed |= {"face": picture(97)}
-    if "feature" in name:
-        feed |= {"reference": np.full(512, 512**-0.5, np.float32), "keypoints": np.zeros((6, 2), np.float32)}
     for got, want in zip(*(each.run(None, feed) for each in sessions), strict=True):
         np.testing.assert_array_equal(got, want)
 
