@@ -10,7 +10,7 @@ demo: artifacts
 artifacts: artifacts/manifest.json
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
+artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py export/*/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
 
 # A wheel with the artifacts inside: installed anywhere it protects at once. It lacks the checkpoint that they come from.

@@ -25,8 +25,8 @@ from rich.progress import track
 from skimage import data
 from torch import Tensor, nn
 
+from face_encryption.export.attack.surrogate import Surrogate
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.surrogate import Surrogate
 from face_encryption.runtime.artifacts import Artifacts, AttackKind
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from face_encryption.export.cloak import CloakReference, Source
-from face_encryption.export.surrogate import FaceRecognizer
+from .attack.cloak import CloakReference, Source
+from .attack.surrogate import FaceRecognizer
 
 Array = npt.NDArray[Any]
 # The edge of a face, the direction of the attack, the face and the inputs of the graph that come after it.

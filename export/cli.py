@@ -65,14 +65,15 @@ def export(
     from rich.console import Console
     from rich.table import Table
 
-    from face_encryption.export.blazeface import DetectorFileError
-    from face_encryption.export.defaults import FAR, FOREIGN_THRESHOLD
-    from face_encryption.export.integer import RangesError
-    from face_encryption.export.pipeline import export_artifacts, export_detector
-    from face_encryption.export.specs import Unrolled
-    from face_encryption.export.validate import ParityError
     from face_encryption.training.checkpoint import CheckpointError
     from face_encryption.training.distill.aligned import RecognizerError, read_recognizers
+
+    from .defaults import FAR, FOREIGN_THRESHOLD
+    from .detector.blazeface import DetectorFileError
+    from .pipeline import export_artifacts, export_detector
+    from .quantize.integer import RangesError
+    from .specs import Unrolled
+    from .validate import ParityError
 
     if calibrate and arithmetic == "fp32":
         raise click.UsageError("--calibrate is for --arithmetic int8")

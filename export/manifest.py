@@ -10,9 +10,11 @@ from typing import Any
 import onnx
 from onnx import helper
 
-from face_encryption.export.blazeface import KINDS
-from face_encryption.export.cloak import Source
-from face_encryption.export.defaults import (
+from face_encryption.training.checkpoint import Description
+from face_encryption.training.distill.aligned import AlignedRecognizer
+
+from .attack.cloak import Source
+from .defaults import (
     CLOAK_DEFAULTS,
     DETECTOR_DEFAULTS,
     FAR,
@@ -20,9 +22,8 @@ from face_encryption.export.defaults import (
     LABEL_DEFAULTS,
     MATCH_DEFAULTS,
 )
-from face_encryption.export.specs import GraphSpec
-from face_encryption.training.checkpoint import Description
-from face_encryption.training.distill.aligned import AlignedRecognizer
+from .detector.blazeface import KINDS
+from .specs import GraphSpec
 
 MANIFEST = "manifest.json"
 # Of the manifest and of all that it describes; see `docs/artifacts.md`.

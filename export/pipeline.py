@@ -10,16 +10,23 @@ import onnx
 import onnx_ir as ir
 from torch import nn
 
-from face_encryption.export.calibration import calibrate, faces_of, read_ranges, write_ranges
-from face_encryption.export.cloak import Source
-from face_encryption.export.defaults import FAR
-from face_encryption.export.detector import build_detector
-from face_encryption.export.graphs import gradient_graph
-from face_encryption.export.integer import Arithmetic, RangesError, float_gradient, integer_gradient
-from face_encryption.export.manifest import MANIFEST, OWN, describe, sha256, write_manifest
-from face_encryption.export.others import other_source, other_surrogate, source
-from face_encryption.export.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
-from face_encryption.export.specs import (
+from face_encryption.training.checkpoint import CheckpointError, Description, load_checkpoint
+from face_encryption.training.data.cutting import open_detector
+from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError
+from face_encryption.training.distill.onnx_network import OnnxNetwork
+
+from .attack.cloak import Source
+from .attack.ensemble import other_source, other_surrogate, source
+from .attack.surrogate import FEATURE, LABEL, OBJECTIVES, Surrogate, fold
+from .defaults import FAR
+from .detector.build import build_detector
+from .graph.build import gradient_graph
+from .graph.weights import WeightsFile
+from .manifest import MANIFEST, OWN, describe, sha256, write_manifest
+from .quantize.calibration import calibrate, faces_of, read_ranges, write_ranges
+from .quantize.integer import Arithmetic, RangesError, float_gradient, integer_gradient
+from .quantize.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
+from .specs import (
     GraphSpec,
     Unrolled,
     detector_spec,
@@ -28,13 +35,7 @@ from face_encryption.export.specs import (
     recognizer_spec,
     reference_spec,
 )
-from face_encryption.export.surrogate import FEATURE, LABEL, OBJECTIVES, Surrogate, fold
-from face_encryption.export.validate import Check, Validator
-from face_encryption.export.weights import WeightsFile
-from face_encryption.training.checkpoint import CheckpointError, Description, load_checkpoint
-from face_encryption.training.data.cutting import open_detector
-from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError
-from face_encryption.training.distill.onnx_network import OnnxNetwork
+from .validate import Check, Validator
 
 WEIGHTS, RANGES = "weights.bin", "ranges.json"
 MODELS = Path(str(files("face_encryption.models")))

@@ -9,14 +9,14 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.serde import serialize_model
 
-from face_encryption.export.cloak import Source
-from face_encryption.export.defaults import CLOAK_DEFAULTS
-from face_encryption.export.detector import build_detector
-from face_encryption.export.graphs import cloak_graph, cloak_reference_graph, label_step_graph, recognizer_graph
-from face_encryption.export.loop import looped
-from face_encryption.export.surrogate import Surrogate
-from face_encryption.export.unroll import unroll
-from face_encryption.export.validate import Validator
+from .attack.cloak import Source
+from .attack.surrogate import Surrogate
+from .defaults import CLOAK_DEFAULTS
+from .detector.build import build_detector
+from .graph.build import cloak_graph, cloak_reference_graph, label_step_graph, recognizer_graph
+from .graph.loop import looped
+from .graph.unroll import unroll
+from .validate import Validator
 
 # Of the cloak these steps are always written out too.
 FAST: int = CLOAK_DEFAULTS["effort"]["fast"]["steps"]

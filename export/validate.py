@@ -17,13 +17,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from face_encryption.export.attack import Attack
-from face_encryption.export.cases import CLAMP, EPSILON, SIDES, cloak_cases, label_cases, picture, upright_keypoints
-from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source, cloak_in_turn
-from face_encryption.export.integer import Arithmetic
-from face_encryption.export.surrogate import LABEL, FaceRecognizer, Surrogate
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description
+
+from .attack.cloak import GRID, Cloak, CloakReference, Source, cloak_in_turn
+from .attack.pgd import Attack
+from .attack.surrogate import LABEL, FaceRecognizer, Surrogate
+from .cases import CLAMP, EPSILON, SIDES, cloak_cases, label_cases, picture, upright_keypoints
+from .quantize.integer import Arithmetic
 
 Array = npt.NDArray[Any]
 Module = Attack | Cloak

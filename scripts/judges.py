@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from npm import FACE_API, HUMAN_MODELS, PackageError, read_members, save
 
-from face_encryption.export.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, Value
+from face_encryption.export.detector.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, Value
 from face_encryption.training.data.cutting import find_face, open_detector, read_photo
 from face_encryption.training.data.layouts import DataError, Photo, read_list
 from face_encryption.training.distill.aligned import AlignedRecognizer

@@ -24,7 +24,7 @@ import tflite
 from npm import FACE_RECOGNITION, PackageError, read_members, save
 from onnx import TensorProto, helper, numpy_helper
 
-from face_encryption.export.tflite import Network, Value
+from face_encryption.export.detector.tflite import Network, Value
 
 MODEL = "android/src/main/assets/mobilefacenet.tflite"
 SIZE, DIMENSIONS = 112, 192

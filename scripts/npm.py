@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from face_encryption.export.tflite import GraphBuilder, Value
+from face_encryption.export.detector.tflite import GraphBuilder, Value
 
 FACE_API = "@vladmandic/face-api@1.7.15"
 FACE_RECOGNITION = "capacitor-face-recognition@0.1.4"

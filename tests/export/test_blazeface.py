@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from PIL import Image
 
-from face_encryption.export import blazeface, letterbox, tflite
-from face_encryption.export.blazeface import DetectorFileError, DetectorKind, build_single
+from face_encryption.export.detector import blazeface, letterbox, tflite
+from face_encryption.export.detector.blazeface import DetectorFileError, DetectorKind, build_single
 from face_encryption.runtime.onnx_runtime import ort
 
 FILES: dict[DetectorKind, Path] = {

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
+from face_encryption.export.attack.cloak import GRID, CloakReference, Source, cloak_in_turn
+from face_encryption.export.attack.ensemble import other_source, other_surrogate
+from face_encryption.export.attack.face_mask import UPRIGHT
+from face_encryption.export.attack.surrogate import FEATURE
+from face_encryption.export.attack.views import shrink
+from face_encryption.export.attack.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.cloak import GRID, CloakReference, Source, cloak_in_turn
-from face_encryption.export.face_mask import UPRIGHT
-from face_encryption.export.graphs import cloak_graph, cloak_reference_graph, gradient_graph
-from face_encryption.export.loop import looped
-from face_encryption.export.others import other_source, other_surrogate
+from face_encryption.export.graph.build import cloak_graph, cloak_reference_graph, gradient_graph
+from face_encryption.export.graph.loop import looped
 from face_encryption.export.pipeline import export_artifacts
-from face_encryption.export.surrogate import FEATURE
-from face_encryption.export.views import shrink
-from face_encryption.export.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from face_encryption.export.attack.cloak import GRID, Cloak, Source, cloak_in_turn
+from face_encryption.export.attack.ensemble import source
+from face_encryption.export.attack.surrogate import FaceRecognizer, Surrogate
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.cloak import GRID, Cloak, Source, cloak_in_turn
-from face_encryption.export.others import source
-from face_encryption.export.surrogate import FaceRecognizer, Surrogate
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import load_checkpoint

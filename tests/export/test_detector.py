@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from PIL import Image
 
-from face_encryption.export import tflite
-from face_encryption.export.blazeface import DetectorFileError
-from face_encryption.export.detector import build_detector
-from face_encryption.export.windows import sample
+from face_encryption.export.detector import tflite
+from face_encryption.export.detector.blazeface import DetectorFileError
+from face_encryption.export.detector.build import build_detector
+from face_encryption.export.detector.windows import sample
 from face_encryption.runtime.faces import Face, detect
 from face_encryption.runtime.onnx_runtime import ort
 

@@ -15,11 +15,11 @@ from onnx import numpy_helper, shape_inference
 from PIL import Image
 from torch import nn
 
-from face_encryption.export.calibration import HEADROOM, calibrate, faces_of, read_ranges, write_ranges
+from face_encryption.export.attack.surrogate import FEATURE, OBJECTIVES, Surrogate
 from face_encryption.export.cases import picture
-from face_encryption.export.integer import RangesError, float_gradient, integer_gradient, ranged
 from face_encryption.export.pipeline import RANGES
-from face_encryption.export.surrogate import FEATURE, OBJECTIVES, Surrogate
+from face_encryption.export.quantize.calibration import HEADROOM, calibrate, faces_of, read_ranges, write_ranges
+from face_encryption.export.quantize.integer import RangesError, float_gradient, integer_gradient, ranged
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.cli import main
 from face_encryption.runtime.onnx_runtime import ort

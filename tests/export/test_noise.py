@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from face_encryption.export.graphs import EXAMPLE_SIDE, to_onnx
-from face_encryption.export.noise import random_start
+from face_encryption.export.attack.noise import random_start
+from face_encryption.export.graph.build import EXAMPLE_SIDE, to_onnx
 from face_encryption.runtime.onnx_runtime import ort
 
 

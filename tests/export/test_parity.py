@@ -15,15 +15,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from face_encryption.export.attack import FEATHER, GRID, Attack, Square
+from face_encryption.export.attack.noise import random_start
+from face_encryption.export.attack.pgd import FEATHER, GRID, Attack, Square
+from face_encryption.export.attack.surrogate import (
+    FEATURE,
+    LABEL,
+    TEMPERATURE,
+    FaceRecognizer,
+    Objective,
+    Surrogate,
+    fold,
+)
+from face_encryption.export.attack.views import DRAWS, draw_view
 from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graphs import gradient_graph, label_step_graph
-from face_encryption.export.loop import looped
-from face_encryption.export.noise import random_start
-from face_encryption.export.surrogate import FEATURE, LABEL, TEMPERATURE, FaceRecognizer, Objective, Surrogate, fold
+from face_encryption.export.graph.build import gradient_graph, label_step_graph
+from face_encryption.export.graph.loop import looped
 from face_encryption.export.validate import Check, ParityError, Validator
-from face_encryption.export.views import DRAWS, draw_view
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import load_checkpoint

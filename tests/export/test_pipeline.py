@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from face_encryption.export.cli import CHECKPOINT, export
 from face_encryption.export.defaults import CLOAK_DEFAULTS, LABEL_DEFAULTS
+from face_encryption.export.graph.weights import with_bodies
 from face_encryption.export.manifest import sha256
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
-from face_encryption.export.weights import with_bodies
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
 from face_encryption.training.model import Recognizer

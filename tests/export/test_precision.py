@@ -10,13 +10,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx_ir.serde import serialize_model
 
+from face_encryption.export.attack.surrogate import LABEL, fold
 from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graphs import gradient_graph, label_step_graph, recognizer_graph
-from face_encryption.export.loop import looped
-from face_encryption.export.precision import MANY, Narrow, digest, narrow_graph, narrow_weights, rounded
-from face_encryption.export.surrogate import LABEL, fold
-from face_encryption.export.weights import WeightsFile, with_bodies
+from face_encryption.export.graph.build import gradient_graph, label_step_graph, recognizer_graph
+from face_encryption.export.graph.loop import looped
+from face_encryption.export.graph.weights import WeightsFile, with_bodies
+from face_encryption.export.quantize.precision import MANY, Narrow, digest, narrow_graph, narrow_weights, rounded
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import load_checkpoint
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
-from face_encryption.export.attack import feather_mask
+from face_encryption.export.attack.pgd import feather_mask
+from face_encryption.export.attack.views import resampling_matrix
 from face_encryption.export.cases import picture
-from face_encryption.export.views import resampling_matrix
 
 
 @pytest.mark.parametrize("side", [2, 60, 111, 112, 113, 224, 500, 1600])

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from face_encryption.export.gradient import trace_gradient
-from face_encryption.export.graphs import to_onnx
-from face_encryption.export.pooling import mask_before_unpooling
-from face_encryption.export.strided import join_strided
+from face_encryption.export.gradients.pooling import mask_before_unpooling
+from face_encryption.export.gradients.strided import join_strided
+from face_encryption.export.gradients.tracing import trace_gradient
+from face_encryption.export.graph.build import to_onnx
 from face_encryption.runtime.onnx_runtime import ort
 
 MAX_POOL_GRADIENT = torch.ops.face_encryption.max_pool_gradient.default

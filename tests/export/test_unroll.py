@@ -12,7 +12,7 @@ import onnx_ir as ir
 import pytest
 
 from face_encryption.export.cases import picture
-from face_encryption.export.unroll import unroll
+from face_encryption.export.graph.unroll import unroll
 from face_encryption.runtime.onnx_runtime import ort
 
 SIDE = 120

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from face_encryption.export.cloak import FaceGrid
-from face_encryption.export.face_mask import ACROSS, ALONG, face_mask
-from face_encryption.export.visible_budget import (
+from face_encryption.export.attack.cloak import FaceGrid
+from face_encryption.export.attack.face_mask import ACROSS, ALONG, face_mask
+from face_encryption.export.attack.visible_budget import (
     cost_of_change,
     mix_colours,
     scale_to_budget,
     smoothing_matrix,
 )
-from face_encryption.export.warp import DRAWS, Similarity, bicubic_weights, draw_warp
+from face_encryption.export.attack.warp import DRAWS, Similarity, bicubic_weights, draw_warp
 
 UPRIGHT = torch.tensor([[0.33, 0.3], [0.67, 0.3], [0.5, 0.49], [0.5, 0.67], [0.14, 0.4], [0.86, 0.4]])
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from face_encryption.export.tflite import Value
+from face_encryption.export.detector.tflite import Value
 from face_encryption.runtime.onnx_runtime import ort
 
 

@@ -16,10 +16,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.surrogate import Surrogate
-from face_encryption.export.weights import with_bodies
 from face_encryption.training.distill.onnx_network import OnnxNetwork
+
+from ..attack.surrogate import Surrogate
+from ..gradients.tracing import fold_batch_norm
+from ..graph.weights import with_bodies
 
 Precision = Literal["fp16", "int8"]
 # From so many weights on a tensor of the precision int8 takes four bits each: an output then sums thousands of them,

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from face_encryption.export.face_mask import UPRIGHT, face_mask, have_shape
-from face_encryption.export.noise import random_start
-from face_encryption.export.views import DRAWS, all_draws, draw_view, enlarge, normalize_mean_abs, shrink
-from face_encryption.export.visible_budget import cost_of_change, mix_colours, scale_to_budget, smoothing_matrix
-from face_encryption.export.warp import DRAWS as WARP_DRAWS
-from face_encryption.export.warp import Similarity, bicubic_weights, draw_warp, fit_similarity
+from .face_mask import UPRIGHT, face_mask, have_shape
+from .noise import random_start
+from .views import DRAWS, all_draws, draw_view, enlarge, normalize_mean_abs, shrink
+from .visible_budget import cost_of_change, mix_colours, scale_to_budget, smoothing_matrix
+from .warp import DRAWS as WARP_DRAWS
+from .warp import Similarity, bicubic_weights, draw_warp, fit_similarity
 
 KEYPOINTS = 4  # of the detector's six: the eyes, the nose tip and the middle of the mouth
 # The steps work on a grid of so many pixels each way, whatever the size of the face.

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
-from face_encryption.export.cloak import Source
-from face_encryption.export.surrogate import Surrogate
 from face_encryption.training.checkpoint import Description
 from face_encryption.training.distill.aligned import AlignedRecognizer
 from face_encryption.training.distill.onnx_network import OnnxNetwork
+
+from .cloak import Source
+from .surrogate import Surrogate
 
 
 def other_surrogate(recognizer: AlignedRecognizer) -> Surrogate:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from face_encryption.export.pooling import mask_before_unpooling, translate_max_pool_gradient
-from face_encryption.export.strided import join_strided, translate_strided_gradient
+from .pooling import mask_before_unpooling, translate_max_pool_gradient
+from .strided import join_strided, translate_strided_gradient
 
 Rule = Callable[[fx.Graph], None]
 RULES: tuple[Rule, ...] = (mask_before_unpooling, join_strided)

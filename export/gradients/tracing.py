@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from face_encryption.export import blocked, rewrite
+from . import blocked, rewrite
 
 aten = torch.ops.aten
 

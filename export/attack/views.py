@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from face_encryption.export.noise import random_start
+from .noise import random_start
 
 # How far a view of diversity 1 is at most zoomed and shifted, in parts of the square's edge; every other is mirrored.
 # It is blurred over up to so many times as many pixels, for others often see a face smaller than it was.

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from face_encryption.export.attack import Gradient
-from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.views import shrink
 from face_encryption.training.checkpoint import Description
 from face_encryption.training.model import EMBEDDING_SIZE
+
+from ..gradients.tracing import fold_batch_norm
+from .pgd import Gradient
+from .views import shrink
 
 # Softmax temperature of the label's loss. At 1 only the nearest class counts against the target, at the next step it is
 # another one, and at the target the gradient is nothing but rounding error.

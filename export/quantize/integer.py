@@ -23,9 +23,9 @@ import torch
 from onnx_ir.passes import common
 from onnxscript import opset18 as op
 
-from face_encryption.export.graphs import TRANSLATIONS, Translations, gradient_graph
-from face_encryption.export.strided import interleaved_gradient, join_strided
-from face_encryption.export.surrogate import Objective, Surrogate
+from ..attack.surrogate import Objective, Surrogate
+from ..gradients.strided import interleaved_gradient, join_strided
+from ..graph.build import TRANSLATIONS, Translations, gradient_graph
 
 aten = torch.ops.aten
 

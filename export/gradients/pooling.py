@@ -9,7 +9,7 @@ import torch
 from onnxscript import opset18 as op
 from torch import Tensor, fx
 
-from face_encryption.export.blocked import STEEP, each_channel, interleave, one_hot
+from .blocked import STEEP, each_channel, interleave, one_hot
 
 aten = torch.ops.aten
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from face_encryption.export.noise import random_start
-from face_encryption.export.views import all_draws, draw_view, enlarge, normalize_mean_abs, shrink
+from .noise import random_start
+from .views import all_draws, draw_view, enlarge, normalize_mean_abs, shrink
 
 # The steps work on a grid of at most so many pixels each way, and what they find is carried to the photo's pixels: the
 # recognizer sees no finer detail, and each step on the pixels of a close-up would take longer than its gradient.

@@ -9,8 +9,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
-from face_encryption.export.copies import Values, copy_nodes, descendants
-from face_encryption.export.graphs import STATE, STEP_OUTPUTS
+from .build import STATE, STEP_OUTPUTS
+from .copies import Values, copy_nodes, descendants
 
 WHOLE = (ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL)
 # Of whole numbers these give whole numbers, also where they are written as floats.

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from face_encryption.export.views import resampling_matrix
+from .views import resampling_matrix
 
 # SSIM's window in pixels of the steps' grid, and its constant (0.03 * 255)^2.
 WINDOW, CONSTANT = 7, 58.5

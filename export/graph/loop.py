@@ -7,7 +7,7 @@ the last perturbation is needed for. The weights lie inside, where runtimes find
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from face_encryption.export.graphs import STATE, STEP_OUTPUTS
+from .build import STATE, STEP_OUTPUTS
 
 NEXT_PERTURBATION, NEXT_BUFFER, PROTECTED, LOSS = STEP_OUTPUTS
 

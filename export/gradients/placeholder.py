@@ -12,7 +12,7 @@ import onnxscript
 import torch
 from torch import Tensor
 
-from face_encryption.export.copies import Values, copy_nodes
+from ..graph.copies import Values, copy_nodes
 
 DOMAIN, NAME = "face_encryption", "Gradient"
 

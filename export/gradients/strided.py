@@ -9,7 +9,7 @@ import torch
 from onnxscript import opset18 as op
 from torch import Tensor, fx
 
-from face_encryption.export.blocked import each_channel, interleave
+from .blocked import each_channel, interleave
 
 aten = torch.ops.aten
 

@@ -10,21 +10,21 @@ import torch
 from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
-from face_encryption.export.attack import GRID, Attack
-from face_encryption.export.cast import concrete_casts
-from face_encryption.export.cloak import GRID as CLOAK_GRID
-from face_encryption.export.cloak import Cloak, CloakReference, Source
-from face_encryption.export.gradient import GRADIENT_TRANSLATIONS, trace_gradient
-from face_encryption.export.gradient_call import (
+from ..attack.cloak import GRID as CLOAK_GRID
+from ..attack.cloak import Cloak, CloakReference, Source
+from ..attack.noise import translate_random_start
+from ..attack.pgd import GRID, Attack
+from ..attack.surrogate import LABEL, FaceRecognizer, Objective, Surrogate
+from ..gradients.placeholder import (
     embedding_gradient_call,
     gradient_call,
     insert_gradients,
     translate_embedding_gradient_call,
     translate_gradient_call,
 )
-from face_encryption.export.noise import translate_random_start
-from face_encryption.export.rewrite import RULES, Rule
-from face_encryption.export.surrogate import LABEL, FaceRecognizer, Objective, Surrogate
+from ..gradients.rewrite import RULES, Rule
+from ..gradients.tracing import GRADIENT_TRANSLATIONS, trace_gradient
+from .cast import concrete_casts
 
 OPSET = 18
 Translations = dict[Callable[..., Any], Callable[..., Any]]

@@ -1,0 +1,1 @@
+"""The face detector, from its TFLite models to one graph."""

@@ -1,0 +1,1 @@
+"""A recognizer's gradient as a graph: traced, rewritten rule by rule, translated to ONNX."""

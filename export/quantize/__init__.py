@@ -1,0 +1,1 @@
+"""Numbers of fewer bits: stored weights, and convolutions in integers."""
