@@ -61,6 +61,9 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
     val recognizer: Graph get() = load("recognizer")
     val cloakReference: Graph get() = load("cloak-reference")
 
+    /** The loop of a cloak's steps. */
+    val cloak: Graph get() = load("attack-feature")
+
     /** The graph of one step of a cloak; the surrogates take turns. */
     fun cloakStep(iteration: Int): Graph = load("attack-feature-step", iteration % manifest.surrogates.size)
 

@@ -14,59 +14,93 @@ private const val GRID = 112L
 typealias StepListener = (step: Int, steps: Int, attempt: Int) -> Unit
 
 /**
- * Cloak a face by the graphs of one step, which the surrogates take in turn.
+ * From this side of a square on, what a step repeats for the photo's pixels takes longer than the step: the loop, which
+ * does it once, then takes the place of the graphs of one step.
+ */
+internal const val LARGE = 400
+
+/**
+ * What a cloak runs with.
  *
  * @param pixels the square as it is in the photo now, uint8 [S, S, 3].
  * @param keypoints [6, 2], in pixels of the square.
  * @param reference what to move away from, one part a surrogate.
  * @param seed of the random start.
- * @param done is told after each step how many are done.
+ */
+internal class CloakInputs(
+    val pixels: ByteArray,
+    val keypoints: FloatArray,
+    val reference: FloatArray,
+    val seed: Long,
+    val plan: Plan,
+)
+
+/**
+ * Cloak a face.
+ *
+ * @param stepByStep by the graphs of one step, which the surrogates take in turn, or by the loop; the bytes are the same.
+ * @param done is told how many steps are done: after each step, or once after the loop.
  * @return the protected square, uint8 [S, S, 3].
  * @throws Cancelled it was stopped.
  */
 internal fun cloak(
     artifacts: Artifacts,
-    pixels: ByteArray,
-    keypoints: FloatArray,
-    reference: FloatArray,
-    seed: Long,
-    plan: Plan,
+    inputs: CloakInputs,
+    cancel: Cancel,
+    stepByStep: Boolean,
+    done: (Int) -> Unit,
+): ByteArray {
+    val environment = OrtEnvironment.getEnvironment()
+    // Several surrogates finish their round, as the loop does.
+    val turns = artifacts.manifest.surrogates.size
+    val steps = if (stepByStep) (inputs.plan.steps + turns - 1) / turns * turns else inputs.plan.steps
+    val tensors = LinkedHashMap<String, OnnxTensor>()
+    try {
+        tensors["face"] = faceTensor(environment, inputs.pixels)
+        tensors["keypoints"] = floats(environment, inputs.keypoints, 6, 2)
+        tensors["reference"] = floats(environment, inputs.reference, inputs.reference.size.toLong())
+        tensors["budget"] = OnnxTensor.createTensor(environment, inputs.plan.budget.toFloat())
+        tensors["clamp"] = OnnxTensor.createTensor(environment, inputs.plan.clamp.toFloat())
+        tensors["seed"] = OnnxTensor.createTensor(environment, inputs.seed)
+        tensors["steps"] = OnnxTensor.createTensor(environment, steps.toLong())
+        if (stepByStep) return takeSteps(artifacts, tensors, steps, cancel, done)
+        val protected = artifacts.cloak.run(tensors, setOf("protected"), cancel)
+        done(steps)
+        return protected.use { bytes(tensor(it, "protected")) }
+    } finally {
+        tensors.values.forEach { it.close() }
+    }
+}
+
+private fun takeSteps(
+    artifacts: Artifacts,
+    fixed: Map<String, OnnxTensor>,
+    steps: Int,
     cancel: Cancel,
     done: (Int) -> Unit,
 ): ByteArray {
     val environment = OrtEnvironment.getEnvironment()
-    val open = ArrayList<AutoCloseable>()
-    fun <T : AutoCloseable> keep(tensor: T): T = tensor.also { open.add(it) }
     var last: OrtSession.Result? = null
-    try {
-        val inputs = HashMap<String, OnnxTensor>()
-        inputs["face"] = keep(faceTensor(environment, pixels))
-        inputs["keypoints"] = keep(floats(environment, keypoints, 6, 2))
-        inputs["reference"] = keep(floats(environment, reference, reference.size.toLong()))
-        inputs["budget"] = keep(OnnxTensor.createTensor(environment, plan.budget.toFloat()))
-        inputs["clamp"] = keep(OnnxTensor.createTensor(environment, plan.clamp.toFloat()))
-        inputs["seed"] = keep(OnnxTensor.createTensor(environment, seed))
-        // Several surrogates finish their round, as the loop does.
-        val turns = artifacts.manifest.surrogates.size
-        val steps = (plan.steps + turns - 1) / turns * turns
-        inputs["steps"] = keep(OnnxTensor.createTensor(environment, steps.toLong()))
-        val start = keep(floats(environment, FloatArray((3 * GRID * GRID).toInt()), 3, GRID, GRID))
-        inputs["perturbation"] = start
-        inputs["momentum_buffer"] = start
-        for (iteration in 0 until steps) {
-            cancel.check()
-            val number = OnnxTensor.createTensor(environment, iteration.toLong())
-            val next = number.use { artifacts.cloakStep(iteration).run(inputs + ("iteration" to it), OUTPUTS, cancel) }
+    floats(environment, FloatArray((3 * GRID * GRID).toInt()), 3, GRID, GRID).use { start ->
+        try {
+            for (iteration in 0 until steps) {
+                cancel.check()
+                val next = OnnxTensor.createTensor(environment, iteration.toLong()).use { number ->
+                    val changing = mapOf(
+                        "iteration" to number,
+                        "perturbation" to (last?.let { tensor(it, "next_perturbation") } ?: start),
+                        "momentum_buffer" to (last?.let { tensor(it, "next_momentum_buffer") } ?: start),
+                    )
+                    artifacts.cloakStep(iteration).run(fixed + changing, OUTPUTS, cancel)
+                }
+                last?.close()
+                last = next
+                done(iteration + 1)
+            }
+            return bytes(tensor(checkNotNull(last), "protected"))
+        } finally {
             last?.close()
-            last = next
-            inputs["perturbation"] = tensor(next, "next_perturbation")
-            inputs["momentum_buffer"] = tensor(next, "next_momentum_buffer")
-            done(iteration + 1)
         }
-        return bytes(tensor(checkNotNull(last), "protected"))
-    } finally {
-        last?.close()
-        open.forEach { it.close() }
     }
 }
 

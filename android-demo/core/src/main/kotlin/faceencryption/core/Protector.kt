@@ -121,8 +121,8 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
         val bound = plans.fold(0.0) { most, plan -> maxOf(most, plan.clamp) }
         var best: Triple<Double, ByteArray, Plan>? = null
         for ((at, plan) in plans.withIndex()) {
-            val reference = subject.reference
-            val changed = cloak(artifacts, square, part.keypoints, reference, seed, plan, cancel) { step ->
+            val inputs = CloakInputs(square, part.keypoints, subject.reference, seed, plan)
+            val changed = cloak(artifacts, inputs, cancel, part.square.side < LARGE) { step ->
                 listener(step, plan.steps, at + 1)
             }
             if (picture.isGrey) makeGrey(changed) // of a grey square this is the square plus the mean change

@@ -4,6 +4,7 @@ import faceencryption.core.photo.Codec
 import faceencryption.core.photo.Format
 import faceencryption.core.photo.Raster
 import java.awt.image.BufferedImage
+import java.awt.image.DataBufferByte
 import java.io.ByteArrayInputStream
 import java.io.IOException
 import javax.imageio.ImageIO
@@ -26,22 +27,28 @@ object ImageIoCodec : Codec {
     override fun encodeWebp(raster: Raster, quality: Int?): ByteArray? = null
 
     private fun raster(image: BufferedImage): Raster {
-        val rgb = ByteArray(3 * image.width * image.height)
-        val alpha = if (image.colorModel.hasAlpha()) ByteArray(image.width * image.height) else null
-        val isGrey = image.type == BufferedImage.TYPE_BYTE_GRAY
-        val row = IntArray(image.width)
-        val levels = IntArray(image.width)
-        for (y in 0 until image.height) {
-            image.getRGB(0, y, image.width, 1, row, 0, image.width)
+        val count = image.width * image.height
+        val rgb = ByteArray(3 * count)
+        val bytes = (image.raster.dataBuffer as? DataBufferByte)?.data
+        when {
             // getRGB would take grey levels for linear light
-            if (isGrey) image.raster.getSamples(0, y, image.width, 1, 0, levels)
+            image.type == BufferedImage.TYPE_BYTE_GRAY && bytes != null ->
+                for (at in 0 until count) rgb.fill(bytes[at], 3 * at, 3 * at + 3)
+            image.type == BufferedImage.TYPE_3BYTE_BGR && bytes != null ->
+                for (at in rgb.indices) rgb[at] = bytes[at - at % 3 + 2 - at % 3]
+            else -> return colours(image, rgb)
+        }
+        return Raster(image.width, image.height, rgb, null)
+    }
+
+    private fun colours(image: BufferedImage, rgb: ByteArray): Raster {
+        val alpha = if (image.colorModel.hasAlpha()) ByteArray(image.width * image.height) else null
+        for (y in 0 until image.height) {
             for (x in 0 until image.width) {
+                val pixel = image.getRGB(x, y)
                 val at = y * image.width + x
-                for (channel in 0 until 3) {
-                    val level = if (isGrey) levels[x] else row[x] shr 16 - 8 * channel
-                    rgb[3 * at + channel] = level.toByte()
-                }
-                alpha?.set(at, (row[x] ushr 24).toByte())
+                for (channel in 0 until 3) rgb[3 * at + channel] = (pixel shr 16 - 8 * channel).toByte()
+                alpha?.set(at, (pixel ushr 24).toByte())
             }
         }
         return Raster(image.width, image.height, rgb, alpha)
