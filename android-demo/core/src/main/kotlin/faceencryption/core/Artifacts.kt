@@ -67,13 +67,21 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
     /** The graph of one step of a cloak; the surrogates take turns. */
     fun cloakStep(iteration: Int): Graph = load("attack-feature-step", iteration % manifest.surrogates.size)
 
+    /** The names of the files that a cloak needs: an app packs these and the manifest. */
+    val needed: List<String>
+        get() {
+            val others = manifest.graphs.values.filterNot { it.kind in KINDS }.map { it.file }
+            return manifest.files.keys.filterNot { it in others }
+        }
+
     /**
-     * Compare every file with the manifest.
+     * Compare every file that is needed with the manifest.
      *
      * @throws ArtifactsError a file is missing or is another one than was exported; the message names it.
      */
     fun verify() {
-        for ((name, facts) in manifest.files) {
+        for (name in needed) {
+            val facts = manifest.files.getValue(name)
             val file = File(folder, name)
             if (!file.isFile) throw ArtifactsError("$name: no such file; export again")
             if (file.length() != facts.bytes || sha256(file) != facts.sha256) {
@@ -103,6 +111,10 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
                 throw ArtifactsError("${facts.file}: cannot be loaded (${oneLine(error)}); export again", error)
             }
         }
+    }
+
+    private companion object {
+        val KINDS = setOf("detector", "recognizer", "cloak-reference", "attack-feature", "attack-feature-step")
     }
 
     private fun options(kind: String) = SessionOptions().apply {

@@ -84,7 +84,7 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
         val encoded = photo.encode()
         val squares = photo.readSquares(encoded, parts.map { it.square })
         val results = done.mapIndexed { at, face -> result(photo, face, squares[at], cancel) }
-        return ProtectedPhoto(encoded, results, listOf("faces found: ${seen.faces.size}") + hints + photo.notes)
+        return ProtectedPhoto(photo.format, encoded, results, listOf("faces found: ${seen.faces.size}") + hints + photo.notes)
     }
 
     private class Done(val subject: Subject, val plan: Plan, val seconds: Double)

@@ -1,5 +1,7 @@
 package faceencryption.core
 
+import faceencryption.core.photo.Format
+
 /** What a recognizer says of a face: how similar it is to what it was before, and from where on that is a match. */
 class Comparison(val name: String, val similarity: Double, val threshold: Double) {
     val isMatch: Boolean get() = similarity >= threshold
@@ -41,8 +43,9 @@ class FaceResult(
 /**
  * A protected photo.
  *
- * @param data the bytes of the file, of the same format as the original.
+ * @param format of the file, the original's.
+ * @param data the bytes of the file.
  * @param faces a result for each protected face.
  * @param notes what else the user may want to know, one line each.
  */
-class ProtectedPhoto(val data: ByteArray, val faces: List<FaceResult>, val notes: List<String>)
+class ProtectedPhoto(val format: Format, val data: ByteArray, val faces: List<FaceResult>, val notes: List<String>)
