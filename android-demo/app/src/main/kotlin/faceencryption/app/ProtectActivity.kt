@@ -130,6 +130,13 @@ class ProtectActivity : Activity() {
         val canChoose = !session.isProtecting && !hasResults && session.items.any { it.detection != null }
         findViewById<View>(R.id.choices).visibility = if (canChoose) View.VISIBLE else View.GONE
         buttons(hasResults)
+        findViewById<Button>(R.id.again).apply {
+            visibility = if (hasResults && !session.isProtecting) View.VISIBLE else View.GONE
+            setOnClickListener {
+                message = null
+                session.revise()
+            }
+        }
     }
 
     private fun show(item: Item) {

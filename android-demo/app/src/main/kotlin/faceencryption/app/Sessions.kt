@@ -144,7 +144,11 @@ class Session(
     /** Go back from what was protected to what can be chosen. */
     fun revise() {
         hasBegun = false
-        for (item in items) if (item.detection != null && item.state !is State.Working) item.state = State.Ready
+        for (item in items) {
+            if (item.detection == null || item.state is State.Working) continue
+            item.state = State.Ready
+            item.result = null
+        }
         changed()
     }
 

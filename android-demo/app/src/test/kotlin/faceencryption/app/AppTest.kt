@@ -65,7 +65,7 @@ abstract class AppTest {
     /** Open, and wait until the faces are known. */
     protected fun openReady(intent: Intent) = open(intent).also { opened ->
         await("faces") { !opened.get().session.isBusy }
-        opened.get().session.effort = "fast"
+        opened.get().findViewById<View>(R.id.fast).performClick()
     }
 
     protected fun await(what: String, isSo: () -> Boolean) {

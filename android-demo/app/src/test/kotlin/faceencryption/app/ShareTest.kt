@@ -5,6 +5,7 @@ import android.content.Intent
 import android.net.Uri
 import android.os.Bundle
 import android.provider.MediaStore
+import android.view.View
 import faceencryption.core.Box
 import java.io.File
 import java.io.FileNotFoundException
@@ -86,14 +87,14 @@ class ShareTest : AppTest() {
     @Test
     fun `work can be cancelled and begun again`() {
         val screen = openReady(send(Gallery.put("a.jpg", twins())))
-        screen.get().session.effort = "thorough"
+        screen.get().findViewById<View>(R.id.thorough).performClick()
         screen.press(R.string.protect)
         await("work") { screen.get().session.items[0].state.let { it is State.Working && it.part > 0 } }
         screen.press(R.string.cancel)
         await("the end") { !screen.get().session.isBusy }
         assertTrue(screen.get().session.items[0].state is State.Ready)
         assertTrue(leftovers().none { it.parentFile.name == ShareProvider.RESULTS })
-        screen.get().session.effort = "fast"
+        screen.get().findViewById<View>(R.id.fast).performClick()
         screen.protect()
         assertEquals(2, done(screen.get().session).single().faces.size)
     }
@@ -118,7 +119,8 @@ class ShareTest : AppTest() {
     fun `what was chosen is there again after the process was killed`() {
         val intent = send(Gallery.put("a.jpg", twins()))
         val screen = openReady(intent)
-        screen.get().session.strength = "high"
+        screen.get().findViewById<View>(R.id.high).performClick()
+        assertEquals("high", screen.get().session.strength)
         val view = screen.get().findViewById<PhotoView>(R.id.photo)
         view.onTap!!(view.marks[0])
         assertEquals(setOf(2), screen.get().session.items[0].chosen)
@@ -128,6 +130,18 @@ class ShareTest : AppTest() {
         await("faces") { !again.get().session.isBusy }
         assertEquals("high", again.get().session.strength)
         assertEquals(setOf(2), again.get().session.items[0].chosen)
+    }
+
+    @Test
+    fun `what was protected can be changed and protected again`() {
+        val screen = openReady(send(Gallery.put("a.jpg", person())))
+        screen.protect()
+        val first = done(screen.get().session).single().file.readBytes()
+        screen.get().findViewById<View>(R.id.again).performClick()
+        assertEquals("1 face", screen.text(R.id.status))
+        screen.get().findViewById<View>(R.id.high).performClick()
+        screen.protect()
+        assertFalse(first.contentEquals(done(screen.get().session).single().file.readBytes()))
     }
 
     @Test

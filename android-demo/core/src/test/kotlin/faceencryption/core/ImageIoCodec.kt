@@ -35,7 +35,11 @@ object ImageIoCodec : Codec {
             image.type == BufferedImage.TYPE_BYTE_GRAY && bytes != null ->
                 for (at in 0 until count) rgb.fill(bytes[at], 3 * at, 3 * at + 3)
             image.type == BufferedImage.TYPE_3BYTE_BGR && bytes != null ->
-                for (at in rgb.indices) rgb[at] = bytes[at - at % 3 + 2 - at % 3]
+                for (at in rgb.indices step 3) {
+                    rgb[at] = bytes[at + 2]
+                    rgb[at + 1] = bytes[at + 1]
+                    rgb[at + 2] = bytes[at]
+                }
             else -> return colours(image, rgb)
         }
         return Raster(image.width, image.height, rgb, null)

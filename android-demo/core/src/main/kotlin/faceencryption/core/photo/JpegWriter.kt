@@ -39,6 +39,9 @@ internal class JpegWriter(
         val across = (picture.width + 7) / 8
         val planes = Array(channels) { IntArray(8 * 8 * across) }
         val divisors = Array(channels) { channel -> IntArray(64) { tables[table(channel)][it] shl 3 } }
+        val reciprocals = Array(channels) { channel ->
+            LongArray(64) { (1L shl RECIPROCAL) / maxOf(1, divisors[channel][it]) + 1 }
+        }
         val last = IntArray(channels)
         val block = IntArray(64)
         for (top in 0 until picture.height step 8) {
@@ -47,7 +50,7 @@ internal class JpegWriter(
                 for (channel in 0 until channels) {
                     for (row in 0 until 8) planes[channel].copyInto(block, 8 * row, 8 * across * row + left, 8 * across * row + left + 8)
                     transform(block)
-                    divide(block, divisors[channel])
+                    divide(block, divisors[channel], reciprocals[channel])
                     tokens.add(block, block[0] - last[channel], if (channel == 0) 0 else 2)
                     last[channel] = block[0]
                 }
@@ -133,13 +136,21 @@ private fun convert(picture: Picture, top: Int, planes: Array<IntArray>, stride:
     }
 }
 
-private fun divide(block: IntArray, divisors: IntArray) {
+/** Divide by [divisors], rounding half away from 0. */
+private fun divide(block: IntArray, divisors: IntArray, reciprocals: LongArray) {
     for (at in 0 until 64) {
         val value = block[at]
-        val divisor = divisors[at]
-        block[at] = if (value < 0) -((-value + (divisor shr 1)) / divisor) else (value + (divisor shr 1)) / divisor
+        val size = (if (value < 0) -value else value) + (divisors[at] shr 1)
+        if (size < divisors[at]) {
+            block[at] = 0
+            continue
+        }
+        val quotient = (size * reciprocals[at] ushr RECIPROCAL).toInt() // exact for what fits 16 bits, and much faster
+        block[at] = if (value < 0) -quotient else quotient
     }
 }
+
+private const val RECIPROCAL = 40
 
 /** What is to be coded: symbols with their further bits, of four codes (brightness, colours; first coefficient, others). */
 private class Tokens {
@@ -195,6 +206,8 @@ private class Tokens {
 }
 
 private class BitWriter(private val out: ByteArrayOutputStream) {
+    private val buffer = ByteArray(1 shl 14)
+    private var at = 0
     private var bits = 0L
     private var count = 0
 
@@ -205,17 +218,22 @@ private class BitWriter(private val out: ByteArrayOutputStream) {
         count += code.size(symbol) + more
         while (count >= 8) {
             count -= 8
-            val byte = (bits ushr count).toInt() and 255
-            out.write(byte)
-            if (byte == 255) out.write(0)
+            write((bits ushr count).toInt() and 255)
         }
     }
 
     /** Fill the last byte with ones. */
     fun end() {
-        if (count == 0) return
-        val byte = ((bits shl 8 - count).toInt() or (1 shl 8 - count) - 1) and 255
-        out.write(byte)
-        if (byte == 255) out.write(0)
+        if (count > 0) write(((bits shl 8 - count).toInt() or (1 shl 8 - count) - 1) and 255)
+        out.write(buffer, 0, at)
+    }
+
+    private fun write(byte: Int) {
+        if (at > buffer.size - 2) {
+            out.write(buffer, 0, at)
+            at = 0
+        }
+        buffer[at++] = byte.toByte()
+        if (byte == 255) buffer[at++] = 0
     }
 }
