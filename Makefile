@@ -34,13 +34,13 @@ ANDROID_JARS := org/robolectric/robolectric org/robolectric/android-all-instrume
 MVN = mvn --batch-mode --quiet $(if $(filter-out $(wildcard $(ANDROID_JARS:%=$(ANDROID_REPOSITORY)/%)), \
 	$(ANDROID_JARS:%=$(ANDROID_REPOSITORY)/%)),,--offline) --file android-demo/pom.xml
 
-test-android: build/golden/files.json artifacts
+test-android: build/android-cases/files.json artifacts
 	$(MVN) test
 	cat android-demo/*/target/surefire-reports/*.txt | grep 'Tests run'
 
 # What the Python runtime makes of photos, for the Kotlin tests to compare with.
-build/golden/files.json: android-demo/golden.py $(wildcard runtime/*.py runtime/photo/*.py) artifacts/recognizer.onnx .venv/test.stamp
-	$(BIN)/python android-demo/golden.py build/golden
+build/android-cases/files.json: android-demo/cases.py $(wildcard runtime/*.py runtime/photo/*.py) artifacts/manifest.json .venv/test.stamp
+	$(BIN)/python android-demo/cases.py build/android-cases
 
 apk: artifacts
 	$(MVN) test-compile

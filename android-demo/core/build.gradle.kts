@@ -25,6 +25,7 @@ dependencies {
 
 tasks.test {
     environment("ORT_DISABLE_TELEMETRY", "1")
-    systemProperty("golden", rootDir.resolve("../build/golden"))
+    systemProperty("golden", rootDir.resolve("../tests/golden"))
+    systemProperty("cases", rootDir.resolve("../build/android-cases"))
     systemProperty("artifacts", rootDir.resolve("../artifacts"))
 }

@@ -34,7 +34,7 @@ abstract class AppTest {
 
     @Before
     fun prepare() {
-        assumeTrue("no golden vectors", File(golden, "profile/photo.jpg").isFile)
+        assumeTrue("no cases", File(cases, "profile/photo.jpg").isFile)
         assumeTrue("no artifacts", File(System.getProperty("artifacts")!!, "manifest.json").isFile)
         Gallery.folder = folder.root
         Gallery.failures.clear()
@@ -44,9 +44,9 @@ abstract class AppTest {
     }
 
     /** A photo of one person, of two people, or of nobody. */
-    protected fun person(): ByteArray = File(golden, "profile/photo.jpg").readBytes()
+    protected fun person(): ByteArray = File(cases, "profile/photo.jpg").readBytes()
 
-    protected fun twins(): ByteArray = File(golden, "twins/photo.jpg").readBytes()
+    protected fun twins(): ByteArray = File(cases, "twins/photo.jpg").readBytes()
 
     protected fun nobody(): ByteArray {
         val bitmap = Bitmap.createBitmap(120, 80, Bitmap.Config.ARGB_8888).apply { eraseColor(0xff206040.toInt()) }
@@ -108,6 +108,6 @@ abstract class AppTest {
     protected fun leftovers(): List<File> = app.cacheDir.walk().filter { it.isFile }.toList()
 
     companion object {
-        val golden = File(System.getProperty("golden")!!)
+        val cases = File(System.getProperty("cases")!!)
     }
 }

@@ -50,10 +50,26 @@ internal fun cloak(
     stepByStep: Boolean,
     done: (Int) -> Unit,
 ): ByteArray {
-    val environment = OrtEnvironment.getEnvironment()
     // Several surrogates finish their round, as the loop does.
     val turns = artifacts.manifest.surrogates.size
-    val steps = if (stepByStep) (inputs.plan.steps + turns - 1) / turns * turns else inputs.plan.steps
+    val steps = (inputs.plan.steps + turns - 1) / turns * turns
+    if (stepByStep) return steps(artifacts, inputs, cancel, steps, done)
+    return tensors(inputs) { tensors ->
+        artifacts.cloak.run(tensors, setOf("protected"), cancel).use { bytes(tensor(it, "protected")) }
+    }.also { done(steps) }
+}
+
+/** Take so many steps of those that the plan has, which decides how far one goes. */
+internal fun steps(
+    artifacts: Artifacts,
+    inputs: CloakInputs,
+    cancel: Cancel,
+    steps: Int,
+    done: (Int) -> Unit = {},
+): ByteArray = tensors(inputs) { takeSteps(artifacts, it, steps, cancel, done) }
+
+private fun tensors(inputs: CloakInputs, use: (Map<String, OnnxTensor>) -> ByteArray): ByteArray {
+    val environment = OrtEnvironment.getEnvironment()
     val tensors = LinkedHashMap<String, OnnxTensor>()
     try {
         tensors["face"] = faceTensor(environment, inputs.pixels)
@@ -62,11 +78,8 @@ internal fun cloak(
         tensors["budget"] = OnnxTensor.createTensor(environment, inputs.plan.budget.toFloat())
         tensors["clamp"] = OnnxTensor.createTensor(environment, inputs.plan.clamp.toFloat())
         tensors["seed"] = OnnxTensor.createTensor(environment, inputs.seed)
-        tensors["steps"] = OnnxTensor.createTensor(environment, steps.toLong())
-        if (stepByStep) return takeSteps(artifacts, tensors, steps, cancel, done)
-        val protected = artifacts.cloak.run(tensors, setOf("protected"), cancel)
-        done(steps)
-        return protected.use { bytes(tensor(it, "protected")) }
+        tensors["steps"] = OnnxTensor.createTensor(environment, inputs.plan.steps.toLong())
+        return use(tensors)
     } finally {
         tensors.values.forEach { it.close() }
     }

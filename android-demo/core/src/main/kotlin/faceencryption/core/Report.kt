@@ -13,8 +13,7 @@ private const val CUT = 0.6
 fun resultLine(photo: String, result: FaceResult, stronger: String = ""): String {
     val tryThis = if (stronger.isEmpty()) "" else ", try $stronger"
     val verdict = if (result.isMatch) "STILL A MATCH$tryThis" else "no longer matches"
-    // Ours is among the surrogates as well, and sees the same a second time.
-    val others = result.surrogates.filter { it.name != OWN || it.isMatch }
+    val others = result.surrogates
         .joinToString("") { format("; by %s %.2f, threshold %.2f", it.name, it.similarity, it.threshold) }
     val psnr = if (result.psnr.isInfinite()) "inf" else format("%.1f", result.psnr)
     return format(

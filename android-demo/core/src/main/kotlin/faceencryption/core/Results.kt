@@ -15,7 +15,7 @@ class Comparison(val name: String, val similarity: Double, val threshold: Double
  * @param after our recognizer on the protected face.
  * @param similarity to the original face, or to a face of the gallery that matched it if that is more; -1 to 1.
  * @param threshold similarities from here on count as the same person, at a false accept rate of 1 %.
- * @param surrogates the same of each surrogate where there are several, in their turn.
+ * @param surrogates the same of each other recognizer behind the cloak, in their turn.
  * @param gallery how many faces of the gallery matched the original face.
  * @param plan the numbers of the attempt that was kept.
  * @param change the largest change of a channel in the face's square, in levels.

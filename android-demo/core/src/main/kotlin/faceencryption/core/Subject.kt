@@ -59,7 +59,7 @@ class Subject(val part: Part, val before: Recognition, val signature: Signature,
 
     /**
      * Compare the face as it is now with what it was, or with a face of the gallery if that is more similar: by our
-     * recognizer and, where there are several surrogates, by each in its turn.
+     * recognizer and, where there are others, by each of them in its turn.
      */
     fun compare(manifest: Manifest, now: Signature): List<Comparison> {
         val clean = listOf(signature) + known
@@ -69,8 +69,10 @@ class Subject(val part: Part, val before: Recognition, val signature: Signature,
         var start = 0
         for (surrogate in manifest.surrogates) {
             val end = start + surrogate.embedding
-            val most = clean.fold(-1.0) { most, each -> max(most, dot(each.reference, now.reference, start, end)) }
-            results.add(Comparison(surrogate.name, most, surrogate.thresholds.getValue(manifest.far)))
+            if (surrogate.name != OWN) { // which is asked already
+                val most = clean.fold(-1.0) { most, each -> max(most, dot(each.reference, now.reference, start, end)) }
+                results.add(Comparison(surrogate.name, most, surrogate.thresholds.getValue(manifest.far)))
+            }
             start = end
         }
         return results

@@ -21,11 +21,11 @@ class ProtectorTest {
 
     @Before
     fun load() {
-        val golden = Golden.all().firstOrNull { "$it" == "twins" }
-        assumeTrue("no golden vectors", golden != null)
+        val case = Case.all().firstOrNull { "$it" == "twins" }
+        assumeTrue("no cases", case != null)
         artifacts = Artifacts(artifacts())
         protector = Protector(artifacts, ImageIoCodec)
-        photo = golden!!.photo
+        photo = case!!.photo
     }
 
     @After
@@ -77,7 +77,7 @@ class ProtectorTest {
         val picture = protector.read(photo).picture
         val square = picture.cut(Square(20, 20, 150))
         val reference = FloatArray(artifacts.manifest.surrogates.fold(0) { sum, each -> sum + each.embedding }) { 1f }
-        for (steps in listOf(1, 4)) {
+        for (steps in listOf(1, 3, 4)) {
             val inputs = CloakInputs(square, FloatArray(12) { 75f }, reference, 3, Plan(0.03, 12.0, steps))
             val (loop, turns) = listOf(false, true).map { cloak(artifacts, inputs, Cancel(), it) {} }
             assertArrayEquals(loop, turns)

@@ -6,59 +6,98 @@ import java.io.ByteArrayOutputStream
 import java.io.DataOutputStream
 
 /**
- * Writes baseline JPEG without subsampling, because a perturbation in colour does not survive that half of the colour
- * samples are dropped. The bytes equal those of libjpeg-turbo with optimised Huffman tables, as Pillow calls it.
+ * Writes JPEG without subsampling, because a perturbation in colour does not survive that half of the colour samples are
+ * dropped. The bytes equal those of libjpeg-turbo with optimised Huffman tables, as Pillow calls it.
  *
  * @param tables quantization tables, one to four, in natural order: of the brightness, of the colours.
  * @param profile ICC profile; empty for none.
  * @param density dots per inch; null for none.
+ * @param isProgressive from coarse to fine, in libjpeg's order of scans; else from top to bottom.
  */
 internal class JpegWriter(
     private val tables: List<IntArray>,
     private val profile: ByteArray,
     private val density: Pair<Double, Double>?,
+    private val isProgressive: Boolean = false,
 ) {
-    private val tokens = Tokens()
     private val out = ByteArrayOutputStream(1 shl 20)
     private val data = DataOutputStream(out)
 
     /** The bytes of the file; of a picture stored as grey with one channel. */
     fun write(picture: Picture): ByteArray {
         val channels = if (picture.isStoredGrey) 1 else 3
-        quantize(picture, channels)
-        val codes = tokens.counts.take(if (channels == 1) 2 else 4).map { Huffman(it) }
-        head(picture, channels, codes)
-        BitWriter(out).apply { tokens.forEach { table, symbol, value -> put(codes[table], symbol, value) } }.end()
+        head(picture, channels)
+        if (isProgressive) {
+            val coefficients = Coefficients(channels, ((picture.width + 7) / 8) * ((picture.height + 7) / 8))
+            quantize(picture, channels) { channel, block -> coefficients.add(channel, block) }
+            for (scan in progression(channels)) write(scan, scan.code(coefficients))
+        } else {
+            val tokens = Tokens()
+            val last = IntArray(channels)
+            quantize(picture, channels) { channel, block ->
+                tokens.add(block, block[0] - last[channel], if (channel == 0) 0 else 2)
+                last[channel] = block[0]
+            }
+            write(Scan((0 until channels).toList(), 0, 63, 0, 0), tokens)
+        }
         data.writeShort(0xffd9)
         return out.toByteArray()
     }
 
+    private fun write(scan: Scan, tokens: Tokens) {
+        val codes = tokens.counts.map { counts -> if (counts.any { it > 0 }) Huffman(counts) else null }
+        codes.forEachIndexed { at, code ->
+            if (code != null) segment(0xc4) {
+                writeByte((at % 2 shl 4) or at / 2)
+                for (length in 1..16) writeByte(code.lengths[length])
+                for (symbol in code.symbols) writeByte(symbol)
+            }
+        }
+        segment(0xda) {
+            writeByte(scan.channels.size)
+            for (channel in scan.channels) {
+                val number = if (channel == 0) 0 else 1
+                val first = if (scan.from == 0 && scan.high == 0) number else 0
+                writeByte(channel + 1)
+                writeByte((first shl 4) or if (scan.until > 0) number else 0)
+            }
+            write(byteArrayOf(scan.from.toByte(), scan.until.toByte(), (scan.high shl 4 or scan.low).toByte()))
+        }
+        val bits = BitWriter(out)
+        tokens.forEach { code, symbol, count, value ->
+            if (code < RAW) codes[code]!!.let { bits.put(it.code(symbol), it.size(symbol)) }
+            bits.put(value, count)
+        }
+        bits.end()
+    }
+
     private fun table(channel: Int) = minOf(channel, tables.size - 1)
 
-    private fun quantize(picture: Picture, channels: Int) {
+    private inline fun quantize(picture: Picture, channels: Int, take: (channel: Int, block: IntArray) -> Unit) {
         val across = (picture.width + 7) / 8
         val planes = Array(channels) { IntArray(8 * 8 * across) }
         val divisors = Array(channels) { channel -> IntArray(64) { tables[table(channel)][it] shl 3 } }
         val reciprocals = Array(channels) { channel ->
             LongArray(64) { (1L shl RECIPROCAL) / maxOf(1, divisors[channel][it]) + 1 }
         }
-        val last = IntArray(channels)
         val block = IntArray(64)
         for (top in 0 until picture.height step 8) {
             convert(picture, top, planes, 8 * across)
             for (left in 0 until 8 * across step 8) {
                 for (channel in 0 until channels) {
-                    for (row in 0 until 8) planes[channel].copyInto(block, 8 * row, 8 * across * row + left, 8 * across * row + left + 8)
+                    for (row in 0 until 8) {
+                        val from = 8 * across * row + left
+                        planes[channel].copyInto(block, 8 * row, from, from + 8)
+                    }
                     transform(block)
                     divide(block, divisors[channel], reciprocals[channel])
-                    tokens.add(block, block[0] - last[channel], if (channel == 0) 0 else 2)
-                    last[channel] = block[0]
+                    take(channel, block)
                 }
             }
         }
     }
 
-    private fun head(picture: Picture, channels: Int, codes: List<Huffman>) {
+    private fun head(picture: Picture, channels: Int) {
         data.writeShort(0xffd8)
         segment(0xe0) {
             writeBytes("JFIF\u0000\u0001\u0001")
@@ -81,24 +120,12 @@ internal class JpegWriter(
             for (place in ZIGZAG) if (isWide) writeShort(tables[number][place]) else writeByte(tables[number][place])
         }
         val isBaseline = used.all { number -> tables[number].all { it <= 255 } }
-        segment(if (isBaseline) 0xc0 else 0xc1) {
+        segment(if (isProgressive) 0xc2 else if (isBaseline) 0xc0 else 0xc1) {
             writeByte(8)
             writeShort(picture.height)
             writeShort(picture.width)
             writeByte(channels)
             for (channel in 0 until channels) write(byteArrayOf((channel + 1).toByte(), 0x11, table(channel).toByte()))
-        }
-        codes.forEachIndexed { at, code ->
-            segment(0xc4) {
-                writeByte((at % 2 shl 4) or at / 2)
-                for (length in 1..16) writeByte(code.lengths[length])
-                for (symbol in code.symbols) writeByte(symbol)
-            }
-        }
-        segment(0xda) {
-            writeByte(channels)
-            for (channel in 0 until channels) write(byteArrayOf((channel + 1).toByte(), if (channel == 0) 0 else 0x11))
-            write(byteArrayOf(0, 63, 0))
         }
     }
 
@@ -151,89 +178,3 @@ private fun divide(block: IntArray, divisors: IntArray, reciprocals: LongArray) 
 }
 
 private const val RECIPROCAL = 40
-
-/** What is to be coded: symbols with their further bits, of four codes (brightness, colours; first coefficient, others). */
-private class Tokens {
-    /** How often each symbol of each code occurs. */
-    val counts = Array(4) { LongArray(256) }
-    private val chunks = ArrayList<IntArray>()
-    private var at = CHUNK
-
-    fun add(block: IntArray, difference: Int, code: Int) {
-        add(code, 0, difference)
-        var run = 0
-        for (k in 1 until 64) {
-            val value = block[ZIGZAG[k]]
-            if (value == 0) {
-                run++
-                continue
-            }
-            while (run > 15) {
-                put(code + 1, 0xf0, 0)
-                run -= 16
-            }
-            add(code + 1, run, value)
-            run = 0
-        }
-        if (run > 0) put(code + 1, 0, 0)
-    }
-
-    inline fun forEach(token: (code: Int, symbol: Int, value: Int) -> Unit) {
-        for ((number, chunk) in chunks.withIndex()) {
-            for (place in 0 until if (number == chunks.size - 1) at else CHUNK) {
-                token(chunk[place] ushr 24, chunk[place] ushr 16 and 255, chunk[place] and 0xffff)
-            }
-        }
-    }
-
-    private fun add(code: Int, run: Int, value: Int) {
-        val size = 32 - Integer.numberOfLeadingZeros(if (value < 0) -value else value)
-        put(code, run shl 4 or size, (if (value < 0) value - 1 else value) and (1 shl size) - 1)
-    }
-
-    private fun put(code: Int, symbol: Int, value: Int) {
-        if (at == CHUNK) {
-            chunks.add(IntArray(CHUNK))
-            at = 0
-        }
-        chunks[chunks.size - 1][at++] = code shl 24 or (symbol shl 16) or value
-        counts[code][symbol]++
-    }
-
-    private companion object {
-        const val CHUNK = 1 shl 18
-    }
-}
-
-private class BitWriter(private val out: ByteArrayOutputStream) {
-    private val buffer = ByteArray(1 shl 14)
-    private var at = 0
-    private var bits = 0L
-    private var count = 0
-
-    fun put(code: Huffman, symbol: Int, value: Int) {
-        val more = symbol and 15
-        bits = bits shl code.size(symbol) or code.code(symbol).toLong()
-        bits = bits shl more or value.toLong()
-        count += code.size(symbol) + more
-        while (count >= 8) {
-            count -= 8
-            write((bits ushr count).toInt() and 255)
-        }
-    }
-
-    /** Fill the last byte with ones. */
-    fun end() {
-        if (count > 0) write(((bits shl 8 - count).toInt() or (1 shl 8 - count) - 1) and 255)
-        out.write(buffer, 0, at)
-    }
-
-    private fun write(byte: Int) {
-        if (at > buffer.size - 2) {
-            out.write(buffer, 0, at)
-            at = 0
-        }
-        buffer[at++] = byte.toByte()
-        if (byte == 255) buffer[at++] = 0
-    }
-}

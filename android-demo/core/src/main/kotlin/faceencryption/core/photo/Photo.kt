@@ -28,7 +28,10 @@ class Photo internal constructor(
      * @throws PhotoError the platform cannot write such a file.
      */
     fun encode(): ByteArray = when (format) {
-        Format.JPEG -> JpegWriter(parts.tables.values.toList(), metadata.profile, metadata.density).write(picture)
+        Format.JPEG -> {
+            val tables = parts.tables.values.toList()
+            JpegWriter(tables, metadata.profile, metadata.density, parts.isProgressive).write(picture)
+        }
         Format.PNG -> writePng(picture, metadata)
         Format.WEBP -> webp()
     }

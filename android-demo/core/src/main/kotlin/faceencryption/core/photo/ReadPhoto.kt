@@ -36,7 +36,6 @@ fun readPhoto(data: ByteArray, codec: Codec): Photo {
     if (format == Format.JPEG && parts.channels == 4) {
         notes.add("converted from CMYK to RGB, without the CMYK colour profile")
     }
-    if (format == Format.JPEG && parts.isProgressive) notes.add("written from top to bottom in place of progressively")
     if (format == Format.PNG && data.u8(25) == 3) notes.add("written with full colours in place of a palette")
     if (format == Format.PNG && data.u8(25) == 0 && data.u8(24) == 1) notes.add("written as 8-bit grey")
     val profile = if (parts.channels == 4) ByteArray(0) else metadata.profile

@@ -1,6 +1,6 @@
 """Write what the Python runtime makes of photos, for the tests of the Kotlin core.
 
-    python android-demo/golden.py OUT [ARTIFACTS]
+    python android-demo/cases.py OUT [ARTIFACTS]
 
 Each folder of OUT is a case: `photo.jpg`, what the runtime wrote of it as `protected.jpg`, the same pixels ahead of the
 coder as `pixels.png`, and `expected.json`. `files` holds files to read; `files.json` what the runtime says of each.
@@ -38,8 +38,12 @@ def main(out: Path, artifacts: str) -> None:
             {"quality": 75, "icc_profile": adobe_rgb(), "dpi": (72, 72)},
             Settings(effort="normal", seed=7),
         ),
-        "grey": (grey, {"quality": 90}, Settings(effort="fast", strength="low")),
-        "twins": (twins(small), {"quality": 95}, Settings(effort="fast", faces=(2,), strength="high")),
+        "grey": (grey, {"quality": 90, "progressive": True}, Settings(effort="fast", strength="low")),
+        "twins": (
+            twins(small),
+            {"quality": 95, "progressive": True},
+            Settings(effort="fast", faces=(2,), strength="high"),
+        ),
     }
     for name, (image, options, settings) in cases.items():
         write_case(out / name, protector, image, options, settings)

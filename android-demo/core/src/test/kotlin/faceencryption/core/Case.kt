@@ -6,8 +6,8 @@ import faceencryption.core.photo.Format
 import java.io.File
 import org.junit.Assume.assumeTrue
 
-/** A case of the golden vectors: a photo, what another client made of it, and what it measured. */
-class Golden(private val folder: File) {
+/** A case of `android-demo/cases.py`: a photo, what another client made of it, and what it measured. */
+class Case(private val folder: File) {
     val expected: JsonObject = Json.parse(File(folder, "expected.json").readText()).asObject()
     val photo: ByteArray get() = File(folder, "photo.jpg").readBytes()
     val protected: ByteArray get() = File(folder, "protected.jpg").readBytes()
@@ -34,10 +34,10 @@ class Golden(private val folder: File) {
     private fun png(name: String) = ImageIoCodec.decode(File(folder, name).readBytes(), Format.PNG)!!.rgb
 
     companion object {
-        private val folder = File(System.getProperty("golden"))
+        private val folder = File(System.getProperty("cases"))
 
-        fun all(): List<Golden> =
-            folder.listFiles().orEmpty().filter { File(it, "expected.json").isFile }.sortedBy { it.name }.map { Golden(it) }
+        fun all(): List<Case> =
+            folder.listFiles().orEmpty().filter { File(it, "expected.json").isFile }.sortedBy { it.name }.map { Case(it) }
     }
 }
 
