@@ -40,6 +40,8 @@ class HomeActivity : Activity() {
 
     private fun take() {
         val folder = File(cacheDir, ShareProvider.CAMERA).apply { mkdirs() }
+        // Of processes that were killed while a photo of the camera was open.
+        folder.listFiles().orEmpty().filter { it.lastModified() < System.currentTimeMillis() - HOUR }.forEach { it.delete() }
         val file = File(folder, "photo-${System.currentTimeMillis()}.jpg").apply { createNewFile() }
         camera = file
         val address = ShareProvider.address(this, file)
@@ -86,6 +88,7 @@ class HomeActivity : Activity() {
         const val PICK = 1
         const val TAKE = 2
         const val MOST = 50
+        const val HOUR = 3_600_000L
         const val CAMERA = "camera"
     }
 }

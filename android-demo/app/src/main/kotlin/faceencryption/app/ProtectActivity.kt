@@ -48,6 +48,7 @@ class ProtectActivity : Activity() {
         text(R.id.status).text = getString(R.string.failed_title)
         text(R.id.detail).text = error.message
         list.visibility = View.GONE
+        photo.visibility = View.GONE
         findViewById<View>(R.id.choices).visibility = View.GONE
         button(R.id.first, getString(R.string.close)) { finish() }
         hideSecond()
@@ -141,6 +142,7 @@ class ProtectActivity : Activity() {
 
     private fun show(item: Item) {
         photo.original = item.original
+        photo.setBackgroundResource(if (item.original != null) R.color.stage else R.color.page)
         photo.result = item.result
         val seen = item.detection
         photo.photoWidth = seen?.width ?: 0
@@ -148,18 +150,11 @@ class ProtectActivity : Activity() {
         val isReady = item.state is State.Ready || (item.state is State.Failed && seen != null)
         photo.marks = if (seen == null) emptyList() else words.marks(item, seen)
         photo.onTap = if (!isReady) null else { mark -> tap(item, mark.face, mark.isUnsure) }
-        photo.onDraw = if (!isReady) null else { box ->
-            item.boxes.add(box)
-            session.lookAgain(item)
-        }
+        photo.onDraw = if (!isReady) null else { box -> session.add(item, box) }
     }
 
     private fun tap(item: Item, face: Face, isUnsure: Boolean) {
-        if (isUnsure) {
-            item.boxes.add(face.box)
-            session.lookAgain(item)
-            return
-        }
+        if (isUnsure) return session.add(item, face.box)
         item.toggle(face)
         show()
     }

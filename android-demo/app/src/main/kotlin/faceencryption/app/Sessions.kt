@@ -1,11 +1,12 @@
 package faceencryption.app
 
+import android.graphics.Bitmap
 import android.net.Uri
+import faceencryption.core.Box
 import faceencryption.core.Cancel
 import faceencryption.core.Cancelled
 import faceencryption.core.FaceEncryptionError
 import faceencryption.core.Settings
-import faceencryption.core.detectionNotes
 import faceencryption.core.photo.readPhoto
 import java.io.File
 import java.io.IOException
@@ -63,8 +64,14 @@ class Session(
     /** Read all photos and look for their faces. */
     fun start() = items.forEach { look(it, fetch = it.address != null) }
 
-    /** Look again, because of a box that the user drew. */
-    fun lookAgain(item: Item) = look(item, fetch = false)
+    /** Take a box that the user drew, and look again. */
+    fun add(item: Item, box: Box) {
+        if (isBusy) return
+        cancel = Cancel()
+        hasBegun = false
+        item.boxes.add(box)
+        look(item, fetch = false)
+    }
 
     private fun look(item: Item, fetch: Boolean) {
         item.state = State.Waiting
@@ -99,10 +106,8 @@ class Session(
         for (item in items) {
             if (item.state is State.Failed && item.detection == null) continue
             val chosen = item.chosen
-            val notes = item.detection?.let { detectionNotes(it) }.orEmpty()
             when {
-                item.detection?.faces.isNullOrEmpty() ->
-                    item.state = State.Failed((listOf("no face found; nothing was written") + notes.take(1)).joinToString("; "))
+                item.detection?.faces.isNullOrEmpty() -> item.state = State.Failed("no face found; nothing was written")
                 chosen.isEmpty() -> item.state = State.Failed(app.getString(R.string.none_chosen))
                 else -> protect(item, Settings(strength, effort, faces = chosen, boxes = item.boxes.toList()))
             }
@@ -123,9 +128,10 @@ class Session(
                 set(item, State.Working(face, count, attempt, part))
             }
             val format = protected.format
-            val file = File(folder, "${ShareProvider.RESULTS}/${item.name.ifEmpty { "photo" }}_protected-${items.indexOf(item) + 1}.${format.suffix}")
+            val name = "${item.name.ifEmpty { "photo" }}_protected-${items.indexOf(item) + 1}.${format.suffix}"
+            val file = File(folder, "${ShareProvider.RESULTS}/$name")
             file.writeBytes(protected.data)
-            val large = if (isShown(item)) AndroidCodec.shown(readPhoto(protected.data, AndroidCodec).picture) else null
+            val large = if (isShown(item)) picture(file) else null
             val removed = protected.notes.filterNot { note -> DETECTION.any { note.startsWith(it) } }
             app.engine.show {
                 item.result = large
@@ -160,9 +166,9 @@ class Session(
         val item = items.getOrNull(index ?: return) ?: return
         val done = item.state as? State.Done
         if (item.detection == null) return
-        work(item) {
-            val original = AndroidCodec.shown(readPhoto(item.source.readBytes(), AndroidCodec).picture)
-            val result = done?.let { AndroidCodec.shown(readPhoto(it.file.readBytes(), AndroidCodec).picture) }
+        app.engine.run {
+            val original = picture(item.source)
+            val result = done?.let { picture(it.file) }
             app.engine.show {
                 if (shown == index) {
                     item.original = original
@@ -205,6 +211,17 @@ class Session(
         }
     }
 
+    /** A photo to look at; null where it is gone, or there is no memory for it. */
+    private fun picture(file: File): Bitmap? = try {
+        AndroidCodec.shown(readPhoto(file.readBytes(), AndroidCodec).picture)
+    } catch (error: FaceEncryptionError) {
+        null
+    } catch (error: IOException) {
+        null
+    } catch (error: OutOfMemoryError) {
+        null
+    }
+
     private fun isShown(item: Item) = shown == items.indexOf(item)
 
     private fun set(item: Item, state: State) = app.engine.show {
@@ -234,7 +251,11 @@ class Session(
                 "not enough memory; make the photo smaller"
             }
             app.engine.show {
-                item.state = if (failure != null) State.Failed(failure) else if (item.detection != null) State.Ready else State.Failed(app.getString(R.string.photo_cancelled))
+                item.state = when {
+                    failure != null -> State.Failed(failure)
+                    item.detection != null -> State.Ready
+                    else -> State.Failed(app.getString(R.string.photo_cancelled))
+                }
                 changed()
             }
         }

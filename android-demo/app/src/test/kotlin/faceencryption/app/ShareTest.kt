@@ -1,6 +1,7 @@
 package faceencryption.app
 
 import android.app.Activity
+import android.content.ClipData
 import android.content.Intent
 import android.net.Uri
 import android.os.Bundle
@@ -94,9 +95,13 @@ class ShareTest : AppTest() {
         await("the end") { !screen.get().session.isBusy }
         assertTrue(screen.get().session.items[0].state is State.Ready)
         assertTrue(leftovers().none { it.parentFile.name == ShareProvider.RESULTS })
+        screen.get().findViewById<PhotoView>(R.id.photo).onDraw!!(Box(150.0, 10.0, 210.0, 70.0))
+        assertEquals("Close", screen.text(R.id.second))
+        await("faces") { !screen.get().session.isBusy }
+        assertEquals("3 faces", screen.text(R.id.status))
         screen.get().findViewById<View>(R.id.fast).performClick()
         screen.protect()
-        assertEquals(2, done(screen.get().session).single().faces.size)
+        assertEquals(3, done(screen.get().session).single().faces.size)
     }
 
     @Test
@@ -142,6 +147,34 @@ class ShareTest : AppTest() {
         screen.get().findViewById<View>(R.id.high).performClick()
         screen.protect()
         assertFalse(first.contentEquals(done(screen.get().session).single().file.readBytes()))
+    }
+
+    @Test
+    fun `a photo of the camera is protected, and does not stay`() {
+        val home = org.robolectric.Robolectric.buildActivity(HomeActivity::class.java).setup()
+        home.get().findViewById<View>(R.id.take).performClick()
+        val capture = shadowOf(home.get()).nextStartedActivityForResult
+        @Suppress("DEPRECATION") val address = capture.intent.getParcelableExtra<Uri>(MediaStore.EXTRA_OUTPUT)!!
+        app.contentResolver.openOutputStream(address, "w")!!.use { it.write(person()) }
+        shadowOf(home.get()).receiveResult(capture.intent, Activity.RESULT_OK, null)
+        val screen = openReady(shadowOf(home.get()).nextStartedActivity)
+        screen.protect()
+        assertEquals(1, done(screen.get().session).single().faces.size)
+        screen.get().finish()
+        screen.pause().stop().destroy()
+        await("an empty cache") { leftovers().isEmpty() }
+    }
+
+    @Test
+    fun `photos of the picker are opened as shared ones`() {
+        val home = org.robolectric.Robolectric.buildActivity(HomeActivity::class.java).setup()
+        home.get().findViewById<View>(R.id.pick).performClick()
+        val picker = shadowOf(home.get()).nextStartedActivityForResult
+        val photos = listOf(Gallery.put("a.jpg", person()), Gallery.put("b.jpg", twins()))
+        val clip = ClipData.newRawUri("", photos[0]).apply { addItem(ClipData.Item(photos[1])) }
+        shadowOf(home.get()).receiveResult(picker.intent, Activity.RESULT_OK, Intent().apply { clipData = clip })
+        val screen = openReady(shadowOf(home.get()).nextStartedActivity)
+        assertEquals("2 photos", screen.text(R.id.status))
     }
 
     @Test
