@@ -7,8 +7,8 @@ import android.system.Os
 import java.io.File
 
 /** The process: what lives as long as it, whatever becomes of its screens. */
-class App : Application() {
-    val engine: Engine by lazy { Engine(this) }
+open class App : Application() {
+    open val engine: Engine by lazy { Engine(this) }
     val sessions: Sessions by lazy { Sessions(this) }
 
     override fun onCreate() {

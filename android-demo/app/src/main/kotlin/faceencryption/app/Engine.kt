@@ -13,11 +13,14 @@ import java.io.IOException
 import java.security.MessageDigest
 import java.util.concurrent.Executors
 
-/** One thread for all work on photos, which survives every screen, and the graphs, which it alone uses. */
-class Engine(private val context: Context) {
+/**
+ * One thread for all work on photos, which survives every screen, and the graphs, which it alone uses.
+ *
+ * @param artifacts the graphs; null to unpack those that the app brings.
+ */
+class Engine(private val context: Context, private var artifacts: Artifacts? = null) {
     private val executor = Executors.newSingleThreadExecutor { Thread(it, "photos") }
     private val main = Handler(Looper.getMainLooper())
-    private var artifacts: Artifacts? = null
 
     /** Do this on the thread for photos. */
     fun run(work: () -> Unit) = executor.execute(work)

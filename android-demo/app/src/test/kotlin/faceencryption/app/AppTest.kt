@@ -26,7 +26,7 @@ import org.robolectric.annotation.Config
 
 /** What the tests of screens share: photos, another app that gives them, and waiting for the thread for photos. */
 @RunWith(RobolectricTestRunner::class)
-@Config(sdk = [29, 34], qualifiers = "w411dp-h731dp-420dpi")
+@Config(sdk = [29, 34], qualifiers = "w411dp-h731dp-420dpi", application = TestApp::class)
 abstract class AppTest {
     @get:Rule
     val folder = TemporaryFolder()
