@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock artifacts wheel clean
+.PHONY: demo test lint lock artifacts wheel clean test-android apk
 
 demo: artifacts
 	$(BIN)/python demo.py
@@ -27,6 +27,24 @@ wheel: artifacts
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
+
+# The Android app and its core. Maven goes to its repository only for what is not there yet.
+ANDROID_REPOSITORY := $(HOME)/.m2/repository
+ANDROID_JARS := org/robolectric/robolectric org/robolectric/android-all-instrumented/14-robolectric-10818077-i7
+MVN = mvn --batch-mode --quiet $(if $(filter-out $(wildcard $(ANDROID_JARS:%=$(ANDROID_REPOSITORY)/%)), \
+	$(ANDROID_JARS:%=$(ANDROID_REPOSITORY)/%)),,--offline) --file android-demo/pom.xml
+
+test-android: build/android-cases/files.json artifacts
+	$(MVN) test
+	cat android-demo/*/target/surefire-reports/*.txt | grep 'Tests run'
+
+# What the Python runtime makes of photos, for the Kotlin tests to compare with.
+build/android-cases/files.json: android-demo/cases.py $(wildcard runtime/*.py runtime/photo/*.py) artifacts/manifest.json .venv/test.stamp
+	$(BIN)/python android-demo/cases.py build/android-cases
+
+apk: artifacts
+	$(MVN) test-compile
+	android-demo/apk.sh
 
 lint: .venv/test.stamp
 	$(BIN)/ruff format --check .

@@ -1,0 +1,268 @@
+package faceencryption.app
+
+import android.graphics.Bitmap
+import android.net.Uri
+import faceencryption.core.Box
+import faceencryption.core.Cancel
+import faceencryption.core.Cancelled
+import faceencryption.core.FaceEncryptionError
+import faceencryption.core.Settings
+import faceencryption.core.photo.readPhoto
+import java.io.File
+import java.io.IOException
+import java.util.UUID
+
+/** What users are working on, by its number, as long as the process lives. */
+class Sessions(private val app: App) {
+    private val open = HashMap<String, Session>()
+
+    operator fun get(id: String?): Session? = open[id]
+
+    /** Begin with photos of other apps, or with [file], a photo from the camera. */
+    fun begin(addresses: List<Uri>, file: File? = null): Session {
+        val id = UUID.randomUUID().toString()
+        val folder = File(app.cacheDir, "$FOLDER/$id").apply { File(this, ShareProvider.RESULTS).mkdirs() }
+        return Session(app, id, folder, addresses, file) { open.remove(id) }.also { open[id] = it }
+    }
+
+    companion object {
+        const val FOLDER = "sessions"
+    }
+}
+
+/**
+ * Photos on their way: read, looked at, protected, one after the other on the thread for photos. All else happens on the
+ * main thread.
+ */
+class Session(
+    private val app: App,
+    val id: String,
+    private val folder: File,
+    addresses: List<Uri>,
+    camera: File?,
+    private val closed: () -> Unit,
+) {
+    val items: List<Item> =
+        if (camera != null) listOf(Item(null, camera).apply { name = camera.nameWithoutExtension })
+        else addresses.mapIndexed { at, address -> Item(address, File(folder, "source-$at")) }
+    var strength = "medium"
+    var effort = "normal"
+
+    /** Which photo is shown large; null for the list. */
+    var shown: Int? = if (items.size == 1) 0 else null
+        private set
+
+    /** Is told on the main thread that something changed. */
+    var listener: (() -> Unit)? = null
+    private var cancel = Cancel()
+    private val incoming = Incoming(app)
+
+    val isBusy: Boolean get() = items.any { it.state is State.Working || it.state is State.Looking || it.state is State.Waiting }
+    val isProtecting: Boolean get() = items.any { it.state is State.Working || it.state is State.Waiting } && hasBegun
+    private var hasBegun = false
+
+    /** Read all photos and look for their faces. */
+    fun start() = items.forEach { look(it, fetch = it.address != null) }
+
+    /** Take a box that the user drew, and look again. */
+    fun add(item: Item, box: Box) {
+        if (isBusy) return
+        cancel = Cancel()
+        hasBegun = false
+        item.boxes.add(box)
+        look(item, fetch = false)
+    }
+
+    private fun look(item: Item, fetch: Boolean) {
+        item.state = State.Waiting
+        changed()
+        val boxes = item.boxes.toList()
+        work(item) { token ->
+            set(item, State.Looking)
+            if (fetch) {
+                val data = incoming.read(item.address!!)
+                item.source.writeBytes(data)
+                val name = incoming.name(item.address)
+                app.engine.show { item.name = name }
+            }
+            val photo = readPhoto(item.source.readBytes(), AndroidCodec)
+            val seen = app.engine.protector().look(photo, Settings(boxes = boxes), token)
+            val small = Thumbnails.of(photo.picture)
+            val large = if (isShown(item)) AndroidCodec.shown(photo.picture) else null
+            app.engine.show {
+                item.detection = seen
+                item.thumbnail = small
+                if (large != null) item.original = large
+                item.state = State.Ready
+                changed()
+            }
+        }
+    }
+
+    /** Protect all photos that have a face, and say of the others why not. */
+    fun protect() {
+        cancel = Cancel()
+        hasBegun = true
+        for (item in items) {
+            if (item.state is State.Failed && item.detection == null) continue
+            val chosen = item.chosen
+            when {
+                item.detection?.faces.isNullOrEmpty() -> item.state = State.Failed("no face found; nothing was written")
+                chosen.isEmpty() -> item.state = State.Failed(app.getString(R.string.none_chosen))
+                else -> protect(item, Settings(strength, effort, faces = chosen, boxes = item.boxes.toList()))
+            }
+        }
+        changed()
+    }
+
+    private fun protect(item: Item, settings: Settings) {
+        item.state = State.Waiting
+        item.result = null
+        work(item) { token ->
+            val faces = settings.faces.orEmpty().size
+            set(item, State.Working(1, faces, 1, 0))
+            val protector = app.engine.protector()
+            val data = item.source.readBytes()
+            val protected = protector.protect(data, settings, token) { face, count, step, steps, attempt ->
+                val part = 1000 * (face - 1) / count + 1000 * step / steps / count
+                set(item, State.Working(face, count, attempt, part))
+            }
+            val format = protected.format
+            val name = "${item.name.ifEmpty { "photo" }}_protected-${items.indexOf(item) + 1}.${format.suffix}"
+            val file = File(folder, "${ShareProvider.RESULTS}/$name")
+            file.writeBytes(protected.data)
+            val large = if (isShown(item)) picture(file) else null
+            val removed = protected.notes.filterNot { note -> DETECTION.any { note.startsWith(it) } }
+            app.engine.show {
+                item.result = large
+                item.state = State.Done(file, format, protected.faces, removed)
+                changed()
+            }
+        }
+    }
+
+    /** Stop; photos that are done stay so. */
+    fun cancel() {
+        cancel.cancel()
+        changed()
+    }
+
+    /** Go back from what was protected to what can be chosen. */
+    fun revise() {
+        hasBegun = false
+        for (item in items) {
+            if (item.detection == null || item.state is State.Working) continue
+            item.state = State.Ready
+            item.result = null
+        }
+        changed()
+    }
+
+    /** Show a photo large, or with null the list. */
+    fun show(index: Int?) {
+        shown?.let { items[it].original = null; items[it].result = null }
+        shown = index
+        changed()
+        val item = items.getOrNull(index ?: return) ?: return
+        val done = item.state as? State.Done
+        if (item.detection == null) return
+        app.engine.run {
+            val original = picture(item.source)
+            val result = done?.let { picture(it.file) }
+            app.engine.show {
+                if (shown == index) {
+                    item.original = original
+                    item.result = result
+                    changed()
+                }
+            }
+        }
+    }
+
+    /** Write what is protected to the gallery, or to where an editor's caller wants it; [then] gets the failure's line. */
+    fun save(output: Uri?, then: (String?) -> Unit) = app.engine.run {
+        val saver = Saver(app)
+        val failure = try {
+            for (item in items) {
+                val done = item.state as? State.Done ?: continue
+                if (done.saved != null) continue
+                if (output != null) saver.hand(done.file, output)
+                val address = output ?: saver.save(done.file, "${item.name}_protected", done.format)
+                app.engine.show { done.saved = address }
+            }
+            null
+        } catch (error: FaceEncryptionError) {
+            error.message
+        }
+        app.engine.show {
+            then(failure)
+            changed()
+        }
+    }
+
+    /** The user is done: nothing of the photos stays here. */
+    fun close() {
+        cancel.cancel()
+        listener = null
+        closed()
+        app.engine.run {
+            folder.deleteRecursively()
+            items.forEach { it.source.delete() }
+        }
+    }
+
+    /** A photo to look at; null where it is gone, or there is no memory for it. */
+    private fun picture(file: File): Bitmap? = try {
+        AndroidCodec.shown(readPhoto(file.readBytes(), AndroidCodec).picture)
+    } catch (error: FaceEncryptionError) {
+        null
+    } catch (error: IOException) {
+        null
+    } catch (error: OutOfMemoryError) {
+        null
+    }
+
+    private fun isShown(item: Item) = shown == items.indexOf(item)
+
+    private fun set(item: Item, state: State) = app.engine.show {
+        item.state = state
+        changed()
+    }
+
+    private fun changed() {
+        listener?.invoke()
+    }
+
+    /** Do this on the thread for photos; a failure becomes the photo's line. */
+    private fun work(item: Item, what: (Cancel) -> Unit) {
+        val token = cancel
+        app.engine.run {
+            val failure = try {
+                token.check()
+                what(token)
+                return@run
+            } catch (error: Cancelled) {
+                null
+            } catch (error: FaceEncryptionError) {
+                error.message
+            } catch (error: IOException) {
+                "the photo cannot be kept (${error.message}); make room and try again"
+            } catch (error: OutOfMemoryError) {
+                "not enough memory; make the photo smaller"
+            }
+            app.engine.show {
+                item.state = when {
+                    failure != null -> State.Failed(failure)
+                    item.detection != null -> State.Ready
+                    else -> State.Failed(app.getString(R.string.photo_cancelled))
+                }
+                changed()
+            }
+        }
+    }
+
+    private companion object {
+        /** Notes that the screen says in its own way. */
+        val DETECTION = listOf("faces found", "perhaps a face", "face ")
+    }
+}

@@ -1,0 +1,156 @@
+"""Write what the Python runtime makes of photos, for the tests of the Kotlin core.
+
+    python android-demo/cases.py OUT [ARTIFACTS]
+
+Each folder of OUT is a case: `photo.jpg`, what the runtime wrote of it as `protected.jpg`, the same pixels ahead of the
+coder as `pixels.png`, and `expected.json`. `files` holds files to read; `files.json` what the runtime says of each.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.data import astronaut
+
+from face_encryption.runtime import FaceEncryptionError, Photo, Protector, Settings, read_photo
+from face_encryption.runtime.onnx_runtime import ort
+from face_encryption.runtime.photo.profiles import adobe_rgb
+from face_encryption.runtime.report import result_json, result_line
+
+
+def main(out: Path, artifacts: str) -> None:
+    """Write all cases."""
+    protector = Protector(artifacts, threads=1)
+    picture = Image.fromarray(astronaut())
+    grey = picture.convert("L")
+    small = picture.crop((130, 0, 330, 213))
+    cases: dict[str, tuple[Image.Image, dict[str, Any], Settings]] = {
+        "colour": (picture, {"quality": 92}, Settings(effort="fast")),
+        "profile": (
+            small,
+            {"quality": 75, "icc_profile": adobe_rgb(), "dpi": (72, 72)},
+            Settings(effort="normal", seed=7),
+        ),
+        "grey": (grey, {"quality": 90, "progressive": True}, Settings(effort="fast", strength="low")),
+        "twins": (
+            twins(small),
+            {"quality": 95, "progressive": True},
+            Settings(effort="fast", faces=(2,), strength="high"),
+        ),
+    }
+    for name, (image, options, settings) in cases.items():
+        write_case(out / name, protector, image, options, settings)
+    write_files(out / "files")
+
+
+def write_files(folder: Path) -> None:
+    """Write files of many kinds, and what the runtime says of each: notes, or why it is refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = dict(make_files())
+    shared = Path(__file__).resolve().parents[2] / "shared/data/cases"
+    files |= {path.name: path.read_bytes() for path in sorted(shared.glob("*")) if path.is_file()}
+    said: dict[str, dict[str, object]] = {}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        try:
+            photo = read_photo(data)
+            said[name] = {"notes": list(photo.notes), "shape": list(photo.shape[:2]), "grey": photo.grey}
+        except FaceEncryptionError as error:
+            said[name] = {"error": type(error).__name__, "message": str(error)}
+    (folder.parent / "files.json").write_text(json.dumps(said, indent=1))
+
+
+def make_files() -> Iterator[tuple[str, bytes]]:
+    """Yield names and bytes of small files: photos with metadata, damaged ones, and what is no photo."""
+    picture = Image.fromarray(astronaut()).crop((130, 0, 330, 213))
+    exif = Image.Exif()
+    exif[0x013B] = "Somebody"
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0xA431] = "1234567"
+    exif.get_ifd(0x8825)[1] = "N"
+    jpeg, png = encoded(picture, "JPEG"), encoded(picture, "PNG")
+    rich = encoded(picture, "JPEG", exif=exif, comment=b"a comment", dpi=(300, 300))
+    yield "rich.jpg", rich
+    for turn in range(1, 9):
+        turned = Image.Exif()
+        turned[0x0112] = turn
+        yield f"turned-{turn}.jpg", encoded(picture, "JPEG", exif=turned)
+    yield "second.jpg", jpeg + jpeg
+    yield "video.jpg", jpeg + b"\0\0\0\x18ftypmp42" + bytes(100)
+    yield "cut.jpg", jpeg[: len(jpeg) // 2]
+    yield "no-end.jpg", jpeg[:-2]
+    yield "cmyk.jpg", encoded(picture.convert("CMYK"), "JPEG")
+    yield "grey.png", encoded(picture.convert("L"), "PNG")
+    yield "palette.png", encoded(picture.quantize(64), "PNG")
+    yield "bits.png", encoded(picture.convert("1"), "PNG")
+    yield "alpha.png", encoded(picture.convert("RGBA"), "PNG", dpi=(72, 72))
+    yield "cut.png", png[: len(png) // 2]
+    yield "deep.png", encoded(Image.fromarray(np.zeros((8, 8), np.uint16)), "PNG")
+    yield "moving.png", encoded(picture, "PNG", save_all=True, append_images=[picture.rotate(90)])
+    yield "nothing.jpg", b""
+    yield "text.jpg", b"this is a text and no photo"
+    yield "moving.gif", encoded(picture, "GIF")
+    yield "scan.tif", encoded(picture, "TIFF")
+    yield "old.bmp", encoded(picture, "BMP")
+    yield "new.heic", b"\0\0\0\x18ftypheic" + bytes(100)
+    yield "paper.pdf", b"%PDF-1.4" + bytes(100)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Return the bytes of an image in a format of Pillow's."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def twins(image: Image.Image) -> Image.Image:
+    """Return two of the image side by side, so near that the squares of the faces come close."""
+    both = Image.new("RGB", (2 * image.width - 40, image.height))
+    both.paste(image, (0, 0))
+    both.paste(image, (image.width - 40, 0))
+    return both
+
+
+def write_case(
+    folder: Path, protector: Protector, image: Image.Image, options: dict[str, Any], settings: Settings
+) -> None:
+    """Write one case: the photo with these options of Pillow's, and what these settings make of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = encoded(image, "JPEG", **options)
+    last: list[NDArray[np.uint8]] = []
+
+    def remember(photo: Photo, pixels: NDArray[np.uint8] | None = None) -> bytes:
+        last.append(photo.pixels)
+        return encode(photo, pixels)
+
+    encode = Photo.encode
+    with mock.patch.object(Photo, "encode", remember):
+        protected = protector.protect(data, settings)
+    (folder / "photo.jpg").write_bytes(data)
+    (folder / "protected.jpg").write_bytes(protected.data)
+    Image.fromarray(last[0]).save(folder / "pixels.png")
+    Image.fromarray(read_photo(data).pixels).save(folder / "photo.png")
+    expected = {
+        "onnxruntime": ort.__version__,
+        "settings": {
+            "strength": settings.strength,
+            "effort": settings.effort,
+            "seed": settings.seed,
+            "faces": list(settings.faces) if settings.faces else None,
+        },
+        "notes": list(protected.notes),
+        "faces": [result_json(face) for face in protected.faces],
+        "lines": [result_line("photo.jpg", face) for face in protected.faces],
+    }
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "artifacts")
