@@ -10,7 +10,7 @@ from PIL import Image, JpegImagePlugin
 
 
 def pixels(width: int, height: int, channels: int) -> np.ndarray:
-    """Return u8 [height, width, channels]: ramps with some noise, in whole numbers; `tests/core/jpeg.test.ts` has the same."""
+    """Return u8 [height, width, channels]: ramps with noise, in whole numbers, as `tests/core/pixels.ts` has them."""
     x, y, c = np.meshgrid(np.arange(width), np.arange(height), np.arange(channels), indexing="xy")
     noise = ((x * 73856093) ^ (y * 19349663) ^ (c * 83492791)) % 23
     return ((x * 3 + y * 2 + c * 40 + noise) % 256).astype(np.uint8)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from face_encryption.runtime.photo import webp
 from make_jpeg import pixels
 from PIL import Image
+
+from face_encryption.runtime.photo import webp
 
 
 def cases() -> list[dict]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
+
 from face_encryption.runtime import Protector
 from face_encryption.runtime.faces import overlap, square_around
-from PIL import Image, ImageOps
 
 
 def upright(path: Path) -> Image.Image:

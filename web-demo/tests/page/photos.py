@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-from face_encryption.runtime.photo.profiles import adobe_rgb
 from PIL import Image
+
+from face_encryption.runtime.photo.profiles import adobe_rgb
 
 
 def write_photos(source: Path, folder: Path) -> None:
