@@ -3,6 +3,7 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import { ArtifactsError } from "./errors";
+import { release } from "./photo/bytes";
 import type { GraphEntry, Manifest } from "./manifest";
 
 /** Returns the bytes of a file of the export, by its name. */
@@ -60,8 +61,10 @@ export class Graphs {
   }
 
   /** Let go of the file of weights, of which each session has a copy; a graph loaded later reads it again. */
-  dropWeights(): void {
+  async dropWeights(): Promise<void> {
+    const weights = this.#weights;
     this.#weights = undefined;
+    if (weights) release(await weights);
   }
 
   async #create(name: string): Promise<ort.InferenceSession> {
@@ -70,7 +73,7 @@ export class Graphs {
     const needsWeights = name !== this.name("detector") && WEIGHTS in this.manifest.files;
     if (needsWeights) {
       this.#weights ??= this.#checked(WEIGHTS);
-      this.#weights.catch(() => this.dropWeights());
+      this.#weights.catch(() => (this.#weights = undefined));
     }
     const externalData = needsWeights ? [{ path: WEIGHTS, data: await this.#weights! }] : undefined;
     try {

@@ -72,13 +72,17 @@ export class Protector {
     for (let turn = 0; turn < graphs.turns; turn++) await graphs.load(graphs.name("attack-feature-step", turn));
     if (graphs.turns > 1) await graphs.load(graphs.name("cloak-reference"));
     for (const kind of ["recognizer", "detector"]) await graphs.load(graphs.name(kind));
-    graphs.dropWeights();
+    await graphs.dropWeights();
   }
 
   /** Find the faces in a photo. */
   async detect(data: Uint8Array, boxes: readonly Box[] = []): Promise<Detection> {
     const photo = await readPhoto(data, this.codec);
-    return findFaces(this.graphs, photo.pixels, photo.width, photo.height, boxes);
+    try {
+      return await findFaces(this.graphs, photo.pixels, photo.width, photo.height, boxes);
+    } finally {
+      photo.release();
+    }
   }
 
   /**
@@ -91,14 +95,23 @@ export class Protector {
     const plans = planCloak(this.graphs.manifest, settings);
     const watch = new Watch(onProgress);
     const photo = await watch.stage("decode", () => readPhoto(data, this.codec, watch.pause));
-    const detection = known ?? (await watch.stage("detect", () => findFaces(this.graphs, photo.pixels, photo.width, photo.height, settings.boxes)));
+    try {
+      return await this.#protectPhoto(photo, plans, settings, watch, known);
+    } finally {
+      photo.release();
+    }
+  }
+
+  async #protectPhoto(photo: Photo, plans: Plan[], settings: Settings, watch: Watch, known: Detection | undefined): Promise<ProtectedPhoto> {
+    const { format, width, height } = photo;
+    const detection = known ?? (await watch.stage("detect", () => findFaces(this.graphs, photo.pixels, width, height, settings.boxes)));
     const hints = detectionNotes(detection);
     if (detection.faces.length === 0) throw new NoFaceError(["no face found; nothing was written", ...hints].join("; "));
     const parts = this.#parts(photo, detection.faces, settings.faces);
     const done = await watch.stage("protect", () => this.#protectParts(photo, parts, plans, settings.seed, watch));
     const notes = [`faces found: ${detection.faces.length}`, ...hints, ...photo.notes];
-    const { format, width, height } = photo;
     const encoded = await watch.stage("encode", () => photo.encode(this.codec, watch.pause));
+    photo.release(); // so that no two pictures are in memory at once
     const faces = await watch.stage("measure", () => this.#measure(encoded, done, width, height));
     return { data: encoded, format, faces, notes, times: watch.times };
   }

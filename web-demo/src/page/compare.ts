@@ -7,7 +7,12 @@ import type { Item } from "./item";
 export function compareView(item: Item): HTMLElement {
   const { width, height } = item.detection!;
   const picture = (src: string, alt: string, className: string) => element("img", { src, alt, className, width, height, decoding: "async", draggable: false });
-  const layers = element("div", { className: "layers" }, picture(item.url, "Before", "before"), picture(item.resultUrl, "After, protected", "after"));
+  const layers = element("div", { className: "layers" }, picture(item.preview, "Before", "before"), picture(item.resultPreview, "After, protected", "after"));
+  const show = (full: boolean) => {
+    const [before, after] = layers.querySelectorAll("img");
+    before!.src = full ? item.url : item.preview;
+    after!.src = full ? item.resultUrl : item.resultPreview;
+  };
   const tag = (text: string, className: string) => element("span", { className: `tag ${className}`, attributes: { "aria-hidden": "true" } }, text);
   const viewport = element("div", { className: "viewport", attributes: { "data-key": "viewport" } }, layers);
   const line = element("div", { className: "line", attributes: { "aria-hidden": "true" } });
@@ -32,6 +37,7 @@ export function compareView(item: Item): HTMLElement {
   zoom.addEventListener("click", () => {
     const zoomed = window_.classList.toggle("zoomed");
     zoom.setAttribute("aria-pressed", String(zoomed));
+    show(zoomed);
     viewport.tabIndex = zoomed ? 0 : -1;
     style(layers, { "--natural": `${width / window.devicePixelRatio}px` });
     if (zoomed) scrollTo(viewport, item.result!.faces[0]!.box, viewport.scrollWidth / width);

@@ -4,6 +4,9 @@ import { type Box, type Detection, type Face, withFaces } from "../core/faces";
 import type { Progress } from "../core/protector";
 import type { Protected } from "../worker/protocol";
 
+/** The longer side of what the page shows, in pixels. */
+const [PREVIEW, THUMBNAIL] = [1600, 144];
+
 export type State = "waiting" | "ready" | "working" | "done" | "failed";
 
 /** A box over the photo. */
@@ -17,9 +20,11 @@ export interface Mark {
 
 export class Item {
   state: State = "waiting";
-  /** Of the original, for the page to show. */
+  /** Of the original, and smaller, for the page to show; the same for small photos. */
   readonly url: string;
+  preview = "";
   resultUrl = "";
+  resultPreview = "";
   thumbnail = "";
   error = "";
   detection: Detection | undefined;
@@ -50,37 +55,54 @@ export class Item {
     return { detection, numbers: [...new Set(numbers)].sort((one, other) => one - other), numberOf };
   }
 
-  setResult(result: Protected): void {
+  async setResult(result: Protected): Promise<void> {
     this.clearResult();
-    this.result = result;
     this.resultUrl = URL.createObjectURL(result.file);
+    const small = await shrink(result.file, PREVIEW);
+    this.resultPreview = small ? URL.createObjectURL(small) : this.resultUrl;
+    this.result = result;
     this.state = "done";
+  }
+
+  /** Make the smaller pictures that the page shows, so that it does not hold every photo decoded. */
+  async makePreviews(): Promise<void> {
+    const small = await shrink(this.file, PREVIEW);
+    this.preview = small ? URL.createObjectURL(small) : this.url;
+    const smaller = await shrink(small ?? this.file, THUMBNAIL);
+    this.thumbnail = smaller ? URL.createObjectURL(smaller) : this.url;
   }
 
   /** Back to the boxes. */
   clearResult(): void {
-    if (this.resultUrl) URL.revokeObjectURL(this.resultUrl);
-    [this.resultUrl, this.result, this.progress] = ["", undefined, undefined];
+    for (const url of [this.resultUrl, this.resultPreview]) URL.revokeObjectURL(url);
+    [this.resultUrl, this.resultPreview, this.result, this.progress] = ["", "", undefined, undefined];
     if (this.detection) this.state = "ready";
   }
 
   close(): void {
     this.abort?.abort();
     this.clearResult();
-    URL.revokeObjectURL(this.url);
-    if (this.thumbnail) URL.revokeObjectURL(this.thumbnail);
+    for (const url of [this.url, this.preview, this.thumbnail]) URL.revokeObjectURL(url);
   }
 }
 
-/** Draw a small picture for the list, so that the page does not hold every photo decoded. */
-export async function makeThumbnail(file: File): Promise<string> {
+/** Return a picture whose longer side is so long; undefined where it is no longer, or cannot be decoded. */
+async function shrink(file: Blob, side: number): Promise<Blob | undefined> {
+  let bitmap: ImageBitmap;
   try {
-    const bitmap = await createImageBitmap(file, { resizeHeight: 144, resizeQuality: "medium" });
-    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-    canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
-    bitmap.close();
-    return URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 }));
+    bitmap = await createImageBitmap(file);
   } catch {
-    return "";
+    return undefined;
   }
+  const scale = side / Math.max(bitmap.width, bitmap.height);
+  if (scale >= 1) {
+    bitmap.close();
+    return undefined;
+  }
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
+  const context = canvas.getContext("2d")!;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas.convertToBlob(file.type === "image/jpeg" ? { type: file.type, quality: 0.95 } : { type: "image/png" });
 }

@@ -5,7 +5,7 @@ import { DEFAULTS } from "../core/settings";
 import type { Facts, Told } from "../worker/protocol";
 import { element, find, replaceKeepingFocus, style } from "./dom";
 import { Engine, hasSimd } from "./engine";
-import { Item, makeThumbnail } from "./item";
+import { Item } from "./item";
 import { installWorker, takeShared } from "./offline";
 import { canSaveToFolder, downloadAll, protectedName, saveToFolder } from "./save";
 import { type Choice, Stage, remembered } from "./stage";
@@ -23,6 +23,8 @@ class Page {
     problem: (error) => this.#problem(error),
   });
   readonly #ready: Promise<Facts>;
+  /** Photos are looked at one after the other, so that one at a time is held decoded. */
+  #looking: Promise<void> = Promise.resolve();
 
   constructor() {
     this.#ready = this.#load();
@@ -49,16 +51,18 @@ class Page {
     this.#items.push(...added);
     this.#current = added[0];
     this.#render();
-    for (const item of added) void this.#look(item);
+    for (const item of added) this.#looking = this.#looking.then(() => this.#look(item));
   }
 
   async #look(item: Item): Promise<void> {
+    if (!this.#items.includes(item)) return; // removed meanwhile
     try {
       checkSize(item.file);
+      await item.makePreviews();
+      this.#render();
       await this.#ready;
       const { signal } = (item.abort = new AbortController());
       item.setDetection(await this.#engine.call("detect", { file: item.file }, undefined, signal));
-      item.thumbnail = await makeThumbnail(item.file);
     } catch (error) {
       this.#failed(item, error);
     }
@@ -78,7 +82,9 @@ class Page {
       this.#stage.showProgress(item);
     };
     try {
-      item.setResult(await this.#engine.call("protect", { file: item.file, detection: chosen.detection, settings }, onTold, signal));
+      const result = await this.#engine.call("protect", { file: item.file, detection: chosen.detection, settings }, onTold, signal);
+      performance.mark("protected", { detail: result.times });
+      await item.setResult(result);
     } catch (error) {
       if (error instanceof CanceledError) item.clearResult();
       else this.#failed(item, error);

@@ -10,7 +10,7 @@ const STEP = 0.02;
 
 /** Build the photo with a box for each face. `onChange` is called after each change. */
 export function marksView(item: Item, drawing: boolean, onChange: (drawing: boolean) => void): HTMLElement {
-  const image = element("img", { src: item.url, alt: `The photo ${item.file.name}`, decoding: "async", draggable: false });
+  const image = element("img", { src: item.preview || item.url, alt: `The photo ${item.file.name}`, decoding: "async", draggable: false });
   const frame = element("div", { className: drawing ? "marks drawing" : "marks" }, image);
   const chosen = item.chosen;
   if (!chosen) return frame;

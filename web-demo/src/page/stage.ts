@@ -121,7 +121,11 @@ export class Stage {
     const bar = element("progress", { max: 1, value: item.progress ? progressPart(item.progress) : 0, attributes: { "aria-label": `Protecting ${item.file.name}` } });
     const text = element("p", { className: "progress-text muted", attributes: { role: "status", "aria-live": "off" } }, item.progress ? progressText(item.progress) : "Waiting for its turn …");
     const cancel = element("button", { type: "button", attributes: { "data-key": "cancel", "data-main": "" } }, "Cancel");
-    cancel.addEventListener("click", () => item.abort?.abort());
+    cancel.addEventListener("click", () => {
+      item.abort?.abort(); // takes effect after the step that is under way
+      cancel.textContent = "Stopping …";
+      cancel.disabled = true;
+    });
     return [bar, text, element("div", { className: "row" }, cancel)];
   }
 

@@ -46,11 +46,11 @@ const handlers: Handlers = {
     ort.env.wasm.numThreads = threads;
     ort.env.logLevel = "error";
     const folder = new URL("artifacts/", base);
-    const manifest = readManifest(new TextDecoder().decode(await fetchFile(new URL("manifest.json", folder))));
+    const manifest = readManifest(new TextDecoder().decode(await fetchFile(new URL("manifest.json", folder), 2 ** 16)));
     let loaded = 0;
     const names = Object.values(manifest.graphs).filter(({ kind }) => NEEDED.includes(kind)).map(({ file }) => file);
     const of = [...names, "weights.bin"].reduce((sum, name) => sum + (manifest.files[name]?.bytes ?? 0), 0);
-    const read = (name: string) => fetchFile(new URL(name, folder), (count) => void call.tell({ loaded: (loaded += count), of }));
+    const read = (name: string) => fetchFile(new URL(name, folder), manifest.files[name]?.bytes ?? 0, (count) => void call.tell({ loaded: (loaded += count), of }));
     protector = new Protector(new Graphs(manifest, read), browserCodec);
     await protector.load();
     return { strengths: Object.keys(manifest.cloak.strength), efforts: Object.keys(manifest.cloak.effort), threads };
@@ -77,7 +77,8 @@ async function bytesOf(file: Blob): Promise<Bytes> {
   return new Uint8Array(await file.arrayBuffer());
 }
 
-async function fetchFile(url: URL, onBytes?: (count: number) => void): Promise<Bytes> {
+/** Fetch a file that is expected to have so many bytes. */
+async function fetchFile(url: URL, bytes: number, onBytes?: (count: number) => void): Promise<Bytes> {
   let response: Response;
   try {
     response = await fetch(url);
@@ -85,11 +86,14 @@ async function fetchFile(url: URL, onBytes?: (count: number) => void): Promise<B
     throw new ArtifactsError("the models are not on this device yet; open the page once with a connection");
   }
   if (!response.ok || !response.body) throw new ArtifactsError(`${url.pathname}: cannot be fetched (${response.status}); reload the page`);
-  const parts: Uint8Array[] = [];
+  let data = new Uint8Array(bytes);
+  let at = 0;
   for (const reader = response.body.getReader(); ; ) {
     const { done, value } = await reader.read();
-    if (done) return concat(parts);
-    parts.push(value);
+    if (done) return data.subarray(0, at);
+    if (at + value.length > data.length) data = concat([data, new Uint8Array(value.length + data.length)]);
+    data.set(value, at);
+    at += value.length;
     onBytes?.(value.length);
   }
 }

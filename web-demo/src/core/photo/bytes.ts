@@ -91,3 +91,9 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length);
   }
 }
+
+/** Give back the memory of large bytes at once, rather than when the browser next collects; nobody may use them later. */
+export function release(bytes: Uint8Array): void {
+  const buffer = bytes.buffer as ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
+  if (buffer.byteLength > 0) buffer.transfer?.(0);
+}

@@ -2,7 +2,7 @@
 
 import { PhotoError } from "../errors";
 import type { Corner } from "../faces";
-import type { Bytes } from "./bytes";
+import { type Bytes, release } from "./bytes";
 import type { Codec } from "./codec";
 import { encodeJpeg } from "./jpeg/encode";
 import { iccSegments } from "./jpeg/segments";
@@ -53,6 +53,11 @@ export class Photo {
   /** Write a square back; the part outside is dropped. A grey photo stays grey. */
   paste(square: Uint8Array, side: number, corner: Corner): void {
     pasteSquare(this.raster, square, side, corner, this.grey);
+  }
+
+  /** Give back the memory of the pixels; the photo is of no use afterwards. */
+  release(): void {
+    release(this.raster.data);
   }
 
   /**

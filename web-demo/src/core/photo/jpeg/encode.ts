@@ -2,8 +2,8 @@
 
 import { type Bytes, ByteWriter, latin1 } from "../bytes";
 import { fillStrips, transformBlock } from "./dct";
-import { BitWriter, Counter, type HuffmanCode, type HuffmanSpec, STANDARD, bestTable, codeOf } from "./huffman";
-import { type Component, type Scan, acTable, dcTable, encodeScan, progression } from "./scans";
+import { BitWriter, Counter, type HuffmanCode, type HuffmanSpec, STANDARD, type Sink, bestTable, codeOf } from "./huffman";
+import { type Component, type Scan, acTable, dcTable, encodeBlocks, encodeScan, progression } from "./scans";
 
 export interface JpegOptions {
   /** 1 to 4 tables of 64 numbers in the order of the file: of the first component, the second, ...; the last serves the rest. */
@@ -33,34 +33,84 @@ export async function encodeJpeg(data: Uint8Array, width: number, height: number
   writeHeader(out, options);
   for (const each of [...new Set(numbers.map(tableOf))]) writeTable(out, each, options.tables[each]!);
   writeFrame(out, width, height, numbers, tableOf, options);
-  const tables = numbers.map((each) => options.tables[tableOf(each)]!);
-  const components = await transform(data, width, height, tables, options.pause);
-  const optimize = options.optimize === true || options.progressive === true;
-  const whole: Scan = { components: numbers, from: 0, to: 63, high: 0, low: 0 };
-  for (const scan of options.progressive ? progression(channels) : [whole]) {
-    writeScan(out, components, scan, optimize, options.progressive === true);
-    await options.pause?.();
-  }
+  const source = new Blocks(data, width, height, numbers.map((each) => options.tables[tableOf(each)]!));
+  if (options.progressive) await writeProgressive(out, source, options.pause);
+  else await writeBaseline(out, source, options.optimize === true, options.pause);
   out.write(0xff, 0xd9);
   return out.finish();
 }
 
-async function transform(data: Uint8Array, width: number, height: number, tables: Uint16Array[], pause: JpegOptions["pause"]): Promise<Component[]> {
-  const [columns, rows] = [Math.ceil(width / 8), Math.ceil(height / 8)];
-  const components = tables.map((): Component => ({ coefficients: new Int16Array(columns * rows * 64), blocks: columns * rows }));
-  const stride = columns * 8;
-  const strips = tables.map(() => new Uint8Array(stride * 8));
-  for (let row = 0; row < rows; row++) {
-    if (row % ROWS_AT_ONCE === 0) await pause?.();
-    fillStrips(data, width, height, row * 8, strips, stride);
-    tables.forEach((table, i) => {
-      const { coefficients } = components[i]!;
-      for (let column = 0; column < columns; column++) {
-        transformBlock(strips[i]!, column * 8, stride, table, coefficients, (row * columns + column) * 64);
-      }
-    });
+/** The blocks of a picture, transformed when they are asked for, row by row. */
+class Blocks {
+  readonly rows: number;
+  readonly columns: number;
+  readonly #strips: Uint8Array[];
+
+  constructor(
+    private readonly data: Uint8Array,
+    private readonly width: number,
+    private readonly height: number,
+    private readonly tables: readonly Uint16Array[],
+  ) {
+    [this.columns, this.rows] = [Math.ceil(width / 8), Math.ceil(height / 8)];
+    this.#strips = tables.map(() => new Uint8Array(this.columns * 64));
   }
-  return components;
+
+  get components(): number {
+    return this.tables.length;
+  }
+
+  /** Room for the coefficients of so many rows. */
+  room(rows: number): Component[] {
+    return this.tables.map(() => ({ coefficients: new Int16Array(this.columns * rows * 64), blocks: this.columns * rows }));
+  }
+
+  /** Transform a row of blocks into such room, from a place on. */
+  transform(row: number, room: readonly Component[], at: number): void {
+    const stride = this.columns * 8;
+    fillStrips(this.data, this.width, this.height, row * 8, this.#strips, stride);
+    for (const [i, table] of this.tables.entries()) {
+      const { coefficients } = room[i]!;
+      for (let column = 0; column < this.columns; column++) {
+        transformBlock(this.#strips[i]!, column * 8, stride, table, coefficients, at + column * 64);
+      }
+    }
+  }
+}
+
+/** One scan. Best tables take two passes over the pixels, and so no memory for the coefficients of the whole picture. */
+async function writeBaseline(out: ByteWriter, source: Blocks, optimize: boolean, pause: JpegOptions["pause"]): Promise<void> {
+  const scan: Scan = { components: [0, 1, 2].slice(0, source.components), from: 0, to: 63, high: 0, low: 0 };
+  const room = source.room(1);
+  const pass = async (sink: Sink) => {
+    const last = new Int32Array(source.components);
+    for (let row = 0; row < source.rows; row++) {
+      if (row % ROWS_AT_ONCE === 0) await pause?.();
+      source.transform(row, room, 0);
+      encodeBlocks(room, 0, true, last, sink);
+    }
+  };
+  const counter = new Counter();
+  if (optimize) await pass(counter);
+  const bits = startScan(out, scan, false, optimize ? counter : undefined);
+  await pass(bits);
+  bits.finish();
+}
+
+async function writeProgressive(out: ByteWriter, source: Blocks, pause: JpegOptions["pause"]): Promise<void> {
+  const components = source.room(source.rows);
+  for (let row = 0; row < source.rows; row++) {
+    if (row % ROWS_AT_ONCE === 0) await pause?.();
+    source.transform(row, components, row * source.columns * 64);
+  }
+  for (const scan of progression(source.components)) {
+    const counter = new Counter();
+    encodeScan(components, scan, counter);
+    const bits = startScan(out, scan, true, counter);
+    encodeScan(components, scan, bits);
+    bits.finish();
+    await pause?.();
+  }
 }
 
 function writeHeader(out: ByteWriter, { dpi, segments = [] }: JpegOptions): void {
@@ -94,25 +144,20 @@ function writeFrame(out: ByteWriter, width: number, height: number, numbers: num
   for (const each of numbers) out.write(each + 1, 0x11, tableOf(each));
 }
 
-function writeScan(out: ByteWriter, components: readonly Component[], scan: Scan, optimize: boolean, progressive: boolean): void {
+/** Write tables and header of a scan: the best tables for what was counted, or those of the standard. */
+function startScan(out: ByteWriter, scan: Scan, progressive: boolean, counter: Counter | undefined): BitWriter {
   const specs: (HuffmanSpec | undefined)[] = [];
-  const used = tablesOf(scan);
-  if (optimize) {
-    const counter = new Counter();
-    encodeScan(components, scan, counter);
-    for (const each of used) specs[each] = bestTable(counter.counts[each]!);
-  } else {
-    for (const each of used) specs[each] = STANDARD[each as 0 | 1 | 2 | 3];
+  for (const each of tablesOf(scan)) {
+    const spec = counter ? bestTable(counter.counts[each]!) : STANDARD[each as 0 | 1 | 2 | 3];
+    specs[each] = spec;
+    writeHuffman(out, each, spec);
   }
-  for (const each of used) writeHuffman(out, each, specs[each]!);
   out.write(0xff, 0xda);
   out.write16(6 + 2 * scan.components.length);
   out.write(scan.components.length);
   for (const each of scan.components) out.write(each + 1, selectorOf(scan, each, progressive));
   out.write(scan.from, scan.to, (scan.high << 4) | scan.low);
-  const bits = new BitWriter(out, specs.map((spec): HuffmanCode | undefined => spec && codeOf(spec)));
-  encodeScan(components, scan, bits);
-  bits.finish();
+  return new BitWriter(out, specs.map((spec): HuffmanCode | undefined => spec && codeOf(spec)));
 }
 
 function tablesOf({ components, from, to, high }: Scan): number[] {

@@ -2,7 +2,7 @@
 
 import type { Sink } from "./huffman";
 
-/** The quantized coefficients of one component: blocks of 64 in the order of the file, row by row. */
+/** Quantized coefficients of one component: blocks of 64 in the order of the file, row by row. */
 export interface Component {
   coefficients: Int16Array;
   blocks: number;
@@ -37,32 +37,31 @@ export function progression(components: number): Scan[] {
   ];
 }
 
+/** Encode one scan of a progressive file. */
 export function encodeScan(all: readonly Component[], scan: Scan, sink: Sink): void {
-  if (scan.from > 0 && scan.high === 0) encodeAcFirst(all[scan.components[0]!]!, scan, sink);
-  else if (scan.from > 0) encodeAcRefinement(all[scan.components[0]!]!, scan, sink);
-  else encodeBlocks(all, scan, sink);
+  const component = all[scan.components[0]!]!;
+  if (scan.from > 0 && scan.high === 0) encodeAcFirst(component, scan, sink);
+  else if (scan.from > 0) encodeAcRefinement(component, scan, sink);
+  else if (scan.high === 0) encodeBlocks(all, scan.low, false, new Int32Array(all.length), sink);
+  else for (let at = 0; at < component.blocks * 64; at += 64) for (const each of scan.components) sink.bits(all[each]!.coefficients[at]! >> scan.low, 1);
 }
 
-/** Whole blocks, or of a progressive scan the first coefficient of each. */
-function encodeBlocks(all: readonly Component[], scan: Scan, sink: Sink): void {
-  const last = new Int32Array(all.length);
-  const { components, low, high, to } = scan;
-  const blocks = all[components[0]!]!.blocks;
-  for (let block = 0; block < blocks; block++) {
-    for (const number of components) {
-      const { coefficients } = all[number]!;
-      const at = block * 64;
-      if (high > 0) {
-        sink.bits(coefficients[at]! >> low, 1);
-        continue;
-      }
+/**
+ * Encode blocks, one of each component after the other: whole ones, or the first coefficient of each.
+ *
+ * @param low how many bits of the first coefficient are left for a later scan.
+ * @param last of each component the first coefficient before these blocks; changed to that of the last of them.
+ */
+export function encodeBlocks(all: readonly Component[], low: number, whole: boolean, last: Int32Array, sink: Sink): void {
+  for (let at = 0; at < all[0]!.blocks * 64; at += 64) {
+    for (const [number, { coefficients }] of all.entries()) {
       const value = coefficients[at]! >> low;
       const difference = value - last[number]!;
       last[number] = value;
       const length = bitLength(difference);
       sink.symbol(dcTable(number), length);
       if (length) sink.bits(difference < 0 ? difference - 1 : difference, length);
-      if (to > 0) encodeAc(coefficients, at, acTable(number), sink);
+      if (whole) encodeAc(coefficients, at, acTable(number), sink);
     }
   }
 }
