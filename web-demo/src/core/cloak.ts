@@ -1,6 +1,7 @@
 /** A cloak step by step, each by the next recognizer in turn, so that it can be followed and stopped. */
 
 import { type Graphs, floatsOf, pixelsOf, tensor } from "./graphs";
+import { release } from "./photo/bytes";
 import type { Plan } from "./settings";
 
 /** The grid of the steps is 112 x 112, whatever the size of the face. */
@@ -45,6 +46,7 @@ export async function runCloak(graphs: Graphs, { square, side, keypoints, refere
     const outputs = await graphs.run(graphs.name("attack-feature-step", i % graphs.turns), feeds);
     perturbation = tensor.floats(floatsOf(outputs, "next_perturbation"), STATE);
     momentum = tensor.floats(floatsOf(outputs, "next_momentum_buffer"), STATE);
+    if (result !== square) release(result); // at once: of a large face these are many megabytes a step
     result = pixelsOf(outputs, "protected");
     await onStep?.(i + 1, total);
   }

@@ -10,7 +10,8 @@ const STEP = 0.02;
 
 /** Build the photo with a box for each face. `onChange` is called after each change. */
 export function marksView(item: Item, drawing: boolean, onChange: (drawing: boolean) => void): HTMLElement {
-  const image = element("img", { src: item.preview || item.url, alt: `The photo ${item.file.name}`, decoding: "async", draggable: false });
+  if (!item.preview) return element("div", { className: "marks empty" }); // the photo itself would be held decoded
+  const image = element("img", { src: item.preview, alt: `The photo ${item.file.name}`, decoding: "async", draggable: false });
   const frame = element("div", { className: drawing ? "marks drawing" : "marks" }, image);
   const chosen = item.chosen;
   if (!chosen) return frame;

@@ -87,8 +87,8 @@ export async function readSquares(data: Bytes, codec: Codec, places: readonly Pl
   try {
     return places.map(({ corner: [x, y], side }) => {
       const { top, bottom } = overlap(width, height, side, [x, y]);
-      const rows = bottom > top ? Uint8Array.from(source.rows(top, bottom - top)) : new Uint8Array(0);
-      return cutSquare({ width, height: bottom - top, channels: 4, data: rows }, [x, y - top], side);
+      const { buffer, byteOffset, byteLength } = bottom > top ? source.rows(top, bottom - top) : new Uint8Array(0);
+      return cutSquare({ width, height: bottom - top, channels: 4, data: new Uint8Array(buffer, byteOffset, byteLength) }, [x, y - top], side);
     });
   } finally {
     source.close();
