@@ -58,8 +58,7 @@ export class Item {
   async setResult(result: Protected): Promise<void> {
     this.clearResult();
     this.resultUrl = URL.createObjectURL(result.file);
-    const small = await shrink(result.file, PREVIEW);
-    this.resultPreview = small ? URL.createObjectURL(small) : this.resultUrl;
+    this.resultPreview = URL.createObjectURL((await shrink(result.file, PREVIEW)) ?? result.file);
     this.result = result;
     this.state = "done";
   }
@@ -67,9 +66,10 @@ export class Item {
   /** Make the smaller pictures that the page shows, so that it does not hold every photo decoded. */
   async makePreviews(): Promise<void> {
     const small = await shrink(this.file, PREVIEW);
-    this.preview = small ? URL.createObjectURL(small) : this.url;
-    const smaller = await shrink(small ?? this.file, THUMBNAIL);
-    this.thumbnail = smaller ? URL.createObjectURL(smaller) : this.url;
+    const smaller = small && (await shrink(small, THUMBNAIL));
+    if (!small || !smaller) return; // no picture; that is said when it is looked at
+    this.preview = URL.createObjectURL(small);
+    this.thumbnail = URL.createObjectURL(smaller);
   }
 
   /** Back to the boxes. */
@@ -86,7 +86,7 @@ export class Item {
   }
 }
 
-/** Return a picture whose longer side is so long; undefined where it is no longer, or cannot be decoded. */
+/** Return a picture whose longer side is so long at most; undefined where it cannot be decoded. */
 async function shrink(file: Blob, side: number): Promise<Blob | undefined> {
   let bitmap: ImageBitmap;
   try {
@@ -97,7 +97,7 @@ async function shrink(file: Blob, side: number): Promise<Blob | undefined> {
   const scale = side / Math.max(bitmap.width, bitmap.height);
   if (scale >= 1) {
     bitmap.close();
-    return undefined;
+    return file;
   }
   const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
   const context = canvas.getContext("2d")!;

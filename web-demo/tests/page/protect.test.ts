@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { type Opened, executable, open, ready } from "./browser";
-import { artifacts, astronaut, dist, hasPython, isBuilt, runPython } from "./home";
+import { artifacts, astronaut, dist, hasPython, isBuilt, runPython, shared } from "./home";
 import { type Host, serve } from "./server";
 
 interface Compared {
@@ -29,6 +29,9 @@ interface Compared {
 const TOLERANCE = 0.02;
 /** A lossy WebP's coding depends on the whole picture: a pixel here moves others far from it. */
 const WEBP = { outside: 24, similarity: 0.06, inside: 0.1 };
+
+/** A group, a portrait, and phone photos stored on their side and from coarse to fine. */
+const REAL = ["photos/group-couple.jpg", "photos/single-img4.jpg", "cases/wide_o6_dims.jpg", "cases/prog.jpg"];
 
 describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
   let host: Host;
@@ -71,6 +74,7 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
   it.skipIf(!hasPython)("of any kind comes out as from Python", async () => {
     const made = mkdtempSync(join(tmpdir(), "photos-"));
     runPython("photos.py", astronaut, made);
+    for (const photo of REAL) if (existsSync(join(shared, photo))) cpSync(join(shared, photo), join(made, basename(photo)));
     const texts: Record<string, string> = {};
     for (const name of readdirSync(made)) {
       texts[name] = await protect(join(made, name));
@@ -88,7 +92,7 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
         expect.soft(Math.abs(similarity - result.their_similarity[i]!), name).toBeLessThan(isLossyWebp ? WEBP.similarity : TOLERANCE);
       }
       if (name.startsWith("grey")) expect.soft(result.grey, name).toBe(true);
-      for (const note of result.notes) expect.soft(texts[name]?.toLowerCase() ?? note, name).toContain(note.toLowerCase());
+      for (const note of result.notes) expect.soft(texts[name]?.toLowerCase() ?? note, name).toContain(note.toLowerCase().split(" at ")[0]);
     }
   });
 
