@@ -3,16 +3,28 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock artifacts web test-web lint-web clean
+.PHONY: demo test lint lock artifacts wheel web test-web lint-web clean
 
 demo: artifacts
 	$(BIN)/python demo.py
 
-artifacts: artifacts/recognizer.onnx
+artifacts: artifacts/manifest.json
 
 # A folder made by another version of the export or from another checkpoint is made again.
-artifacts/recognizer.onnx: models/recognizer.safetensors models/ranges.json $(wildcard export/*.py training/model.py) | .venv/demo.stamp
+artifacts/manifest.json: models/recognizer.safetensors models/ranges.json models/surrogates.toml $(wildcard export/*.py training/model.py training/checkpoint.py) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts
+
+# A wheel with the artifacts inside: installed anywhere it protects at once. It lacks the checkpoint that they come from.
+WHEEL_OF := artifacts
+DIST := dist
+wheel: artifacts
+	rm -rf $(DIST)/source
+	mkdir -p $(DIST)/source
+	cp -R pyproject.toml README.md LICENSE NOTICE export models runtime training $(DIST)/source
+	rm $(DIST)/source/models/recognizer.safetensors
+	cp -RL $(WHEEL_OF) $(DIST)/source/runtime/packed_artifacts
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(DIST) $(DIST)/source
+	rm -r $(DIST)/source
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
@@ -22,7 +34,7 @@ lint: .venv/test.stamp lint-web
 	$(BIN)/ruff check .
 	mkdir -p build/types/face_encryption
 	for stage in training export runtime models; do ln -sfn ../../../$$stage build/types/face_encryption/$$stage; done
-	MYPYPATH=build/types:benchmarks $(BIN)/mypy build/types/face_encryption demo.py benchmarks tests
+	MYPYPATH=build/types:scripts $(BIN)/mypy build/types/face_encryption demo.py benchmarks scripts tests
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -81,4 +93,5 @@ web test-web lint-web:
 endif
 
 clean:
-	rm -rf .venv artifacts demo web-demo/node_modules web-demo/dist web-demo/public/artifacts web-demo/public/ort
+	rm -rf .venv artifacts demo dist
+	cd web-demo && rm -rf node_modules dist public/artifacts public/ort

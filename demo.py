@@ -31,7 +31,7 @@ def side_by_side(before: Image.Image, after: Image.Image, box: tuple[int, int, i
 
 
 def main() -> None:
-    """Protect the photo, print what the recogniser saw before and after, and write the picture."""
+    """Protect the photo, print what the recognizer saw before and after, and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--picture", type=Path, default=Path("demo/before-after.png"))

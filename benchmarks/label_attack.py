@@ -3,8 +3,8 @@
     python benchmarks/label_attack.py DATA LIST [--artifacts DIR] [--sample N] [--only targeted|non-targeted]
 
 DATA is a folder per identity, LIST names test photos below it. Every attacked photo is written as PNG and read back
-before it is scored. This is a white-box measurement: the recogniser that is attacked is the one that judges. It says
-that the attack works, not that a photo is protected from other recognisers.
+before it is scored. This is a white-box measurement: the recognizer that is attacked is the one that judges. It says
+that the attack works, not that a photo is protected from other recognizers.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from face_encryption.runtime.artifacts import Artifacts, names
+from face_encryption.runtime.artifacts import Artifacts
 from face_encryption.runtime.faces import Box, cut_square, detect, main_face, paste_square
 
-# Probability of the target class in the study, by step size (= epsilon) in normalised units and number of steps.
+# Probability of the target class in the study, by step size (= epsilon) in normalized units and number of steps.
 STUDY = {
     6: (0.02, 0.965, 0.997, 0.999),
     12: (0.001, 0.839, 0.983, 0.990),
@@ -45,8 +45,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         """Open the folder."""
         self.artifacts = Artifacts(folder)
-        self.classes = self.artifacts.recognizer.value("classes", names)
-        self.margin = self.artifacts.recognizer.value("crop_margin", float)
+        self.classes = self.artifacts.manifest.recognizer.classes
+        self.margin = self.artifacts.manifest.recognizer.crop_margin
 
     def probes(self, data: Path, photos: list[str]) -> Iterator[Probe]:
         """Read photos and find the main face of each; one without a face is left out."""

@@ -26,21 +26,21 @@ def protect(photo: Path, made: Path, artifacts: Path, steps: list[int]) -> None:
     data = photo.read_bytes()
     pixels = read_photo(data).pixels
     faces = protector.detect(pixels)
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     squares = [cut_square(pixels, face.box, margin) for face in faces]
     inside = np.zeros_like(pixels)
     for square, corner in squares:
         paste_square(inside, np.ones_like(square), corner)
     answers: dict[str, Any] = {
         "machine": f"{platform.machine()}, onnxruntime {ort.__version__}",
-        "checkpoint": protector.artifacts.recognizer.text("checkpoint_sha256"),
+        "checkpoint": protector.artifacts.manifest.checkpoint_sha256,
         "steps": steps,
         "photo": pixels,
         "inside": inside.astype(bool),
         "boxes": [face.box for face in faces],
         "scores": [face.score for face in faces],
         "keypoints": [face.keypoints for face in faces],
-        "embeddings": [protector.recognise(square).embedding for square, _ in squares],
+        "embeddings": [protector.recognize(square).embedding for square, _ in squares],
     }
     for count in steps:
         protected = protector.protect(data, Settings(steps=count))

@@ -5,7 +5,7 @@
     python benchmarks/precision.py DATA TEST_LIST PAIRS fp32 int8 [--steps 4 12] [--sample 60]
 
 DATA is a folder per identity, TEST_LIST names test photos below it, PAIRS has lines of "probe gallery", two photos of a
-person nobody learned from. The first folder is the judge of all: a stranger would not run our recognizer in int8. It
+person nobody learned from. The first folder judges all: nobody else would run our recognizer in int8. It
 finds the faces again in the bytes of the saved PNG. Times are of one face and one thread, by turns with the first
 folder's; run it alone on the machine.
 """
@@ -22,9 +22,10 @@ from PIL import Image
 
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.faces import cut_square
-from face_encryption.training.data import Photo, read_list, read_pairs
-from face_encryption.training.faces import in_parallel, read_photo
-from face_encryption.training.probes import Embed, Picture, detect_main_face, embed_surrogate
+from face_encryption.training.data.cutting import read_photo
+from face_encryption.training.data.layouts import Photo, read_list, read_pairs
+from face_encryption.training.evaluation.probes import Embed, Picture, detect_main_face, embed_surrogate
+from face_encryption.training.threads import in_parallel
 
 FAR = 0.01
 SIDE = 250  # of the face that is timed
@@ -32,12 +33,12 @@ SIDE = 250  # of the face that is timed
 
 def accuracy(protector: Protector, faces: list[Picture], names: list[str]) -> float:
     """Top-1 accuracy in [0, 1]; a photo in which no face is found counts as wrong."""
-    margin = protector.artifacts.recognizer.value("crop_margin", float)
+    margin = protector.artifacts.manifest.recognizer.crop_margin
 
     def work(picture: Picture) -> str:
-        return protector.recognise(cut_square(picture.pixels, picture.face.box, margin)[0]).name if picture.face else ""
+        return protector.recognize(cut_square(picture.pixels, picture.face.box, margin)[0]).name if picture.face else ""
 
-    answers = in_parallel(work, faces, "recognising")
+    answers = in_parallel(work, faces, "recognizing")
     return sum(answer == name for answer, name in zip(answers, names, strict=True)) / len(names)
 
 

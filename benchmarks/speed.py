@@ -26,11 +26,11 @@ from skimage import data
 from torch import Tensor, nn
 
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graphs import Surrogate
+from face_encryption.export.surrogate import Surrogate
 from face_encryption.runtime.artifacts import Artifacts, AttackKind
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 EPSILON, STEP_SIZE = 8, 2
 BUDGET, CLAMP = 0.04, 16
@@ -61,10 +61,7 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     forward = ort.InferenceSession(str(folder / "recognizer.onnx"), options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
     keypoints = len(face) * KEYPOINTS
-    if artifacts.several:
-        (reference,) = artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})
-    else:
-        (reference,) = artifacts.recognizer.run(["embedding"], {"face": face})
+    (reference,) = artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})
     numbers: dict[AttackKind, dict[str, float]] = {
         "feature": {"budget": BUDGET, "clamp": CLAMP},
         "label": {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0},

@@ -12,13 +12,13 @@ import onnx_ir as ir
 import torch
 from onnx import TensorProto, helper
 
-from face_encryption.export.graphs import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.export.integer import RangesError, depending, ranged
+from face_encryption.export.surrogate import LABEL, OBJECTIVES, FaceRecognizer, Objective, Surrogate
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.files import PHOTO_SUFFIXES
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.data import DataError
-from face_encryption.training.faces import find_face, read_photo
+from face_encryption.training.data.cutting import find_face, read_photo
+from face_encryption.training.data.layouts import DataError
 
 # What lies beyond in a gradient is clipped; a forward map keeps its largest value and more, for other pictures.
 SHARE, HEADROOM = 99.9, 1.1

@@ -7,7 +7,8 @@ from typing import Literal
 
 import click
 
-CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensors"
+MODELS = Path(str(files("face_encryption.models")))
+CHECKPOINT, SURROGATES = MODELS / "recognizer.safetensors", MODELS / "surrogates.toml"
 
 
 @click.command()
@@ -15,15 +16,15 @@ CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensor
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8"]),
-    default="fp32",
+    type=click.Choice(["fp16", "int8"]),
+    default="fp16",
     show_default=True,
-    help="Of the stored weights: fp16 halves the file without loss, int8 makes it a fifth and rounds. Same speed.",
+    help="Of the stored weights: int8 rounds them and takes less than half the space, at the same speed.",
 )
 @click.option(
     "--arithmetic",
     type=click.Choice(["fp32", "int8"]),
-    help="Of the attacks' gradients: int8 takes half the time and rounds. The cloak of several recognisers stays fp32."
+    help="Of the attacks' gradients: int8 takes half the time and rounds."
     "  [default: int8 where the checkpoint has been measured, as the shipped one has]",
 )
 @click.option(
@@ -35,16 +36,29 @@ CHECKPOINT = Path(str(files("face_encryption.models"))) / "recognizer.safetensor
 @click.option(
     "--surrogates",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Recognisers of others that join the cloak: an ONNX file, or a TOML of several.",
+    default=SURROGATES,
+    help="Recognizers of others that join the cloak, an ONNX file or a TOML of several.  Default: the shipped one.",
+)
+@click.option(
+    "--unroll",
+    type=click.IntRange(1, 100),
+    multiple=True,
+    metavar="K",
+    help="Also write both attacks with K steps written out, for runtimes without loops. May be given again.",
+)
+@click.option(
+    "--side", type=click.IntRange(16, 4096), help="Of the squares that attacks written out take.  [default: any]"
 )
 @click.option("--detector-only", is_flag=True, help="Write detector.onnx alone, which training needs.")
 def export(
     checkpoint: Path,
     out: Path,
-    precision: Literal["fp32", "fp16", "int8"],
+    precision: Literal["fp16", "int8"],
     arithmetic: Literal["fp32", "int8"] | None,
     calibrate: Path | None,
-    surrogates: Path | None,
+    surrogates: Path,
+    unroll: tuple[int, ...],
+    side: int | None,
     detector_only: bool,
 ) -> None:
     """Write the ONNX graphs that a client needs, each compared with PyTorch."""
@@ -52,11 +66,13 @@ def export(
     from rich.table import Table
 
     from face_encryption.export.blazeface import DetectorFileError
+    from face_encryption.export.defaults import FAR, FOREIGN_THRESHOLD
     from face_encryption.export.integer import RangesError
     from face_encryption.export.pipeline import export_artifacts, export_detector
+    from face_encryption.export.specs import Unrolled
     from face_encryption.export.validate import ParityError
-    from face_encryption.training.aligned import RecognizerError, read_recognizers
-    from face_encryption.training.model import CheckpointError
+    from face_encryption.training.checkpoint import CheckpointError
+    from face_encryption.training.distill.aligned import RecognizerError, read_recognizers
 
     if calibrate and arithmetic == "fp32":
         raise click.UsageError("--calibrate is for --arithmetic int8")
@@ -68,7 +84,10 @@ def export(
             console.print(f"wrote {export_detector(out)}")
             return
         with console.status("export") as status:
-            others = read_recognizers(surrogates) if surrogates else None
+            others = read_recognizers(surrogates)
+            for name, recognizer in others.items():
+                if recognizer.threshold is None:
+                    console.print(f"{name}: says no threshold; {FOREIGN_THRESHOLD} is taken at FAR {float(FAR):.0%}")
             checks = export_artifacts(
                 checkpoint,
                 out,
@@ -77,6 +96,7 @@ def export(
                 precision,
                 arithmetic,
                 calibrate,
+                Unrolled(unroll, side),
             )
     except (CheckpointError, DetectorFileError, ParityError, RangesError, RecognizerError) as error:
         raise click.ClickException(str(error)) from None

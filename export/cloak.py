@@ -28,6 +28,8 @@ GRID = 112
 BLACK, WHITE = 1e-2, 255 - 1e-2
 # What remains of the earlier steps' gradients, and the random start in levels.
 MOMENTUM, START = 0.7, 2.0
+# Of the views of recognizers that see the face aligned: they never see it much shifted or zoomed.
+ALIGNED_DIVERSITY = 0.5
 # The first of K steps goes this part of the budget's radius times K to this power, at most all of it.
 STRIDE, SLOWING = 1.7, -0.63
 
@@ -158,7 +160,8 @@ class Cloak(nn.Module):
         begin = sum(each.dimensions for each in self.sources[:turn])
         part = F.normalize(reference[begin : begin + source.dimensions], dim=0)
         # Aligned recognizers never see a face mirrored, and where they look for its parts is not mirrored either.
-        view = draw_view(GRID, GRID, draws[:DRAWS], mirrored=source.template is None)
+        aligned = source.template is not None
+        view = draw_view(GRID, GRID, draws[:DRAWS], ALIGNED_DIVERSITY if aligned else 1.0, mirrored=not aligned)
         warp = draw_warp(self.weights[source.size], draws[DRAWS:], GRID, source.frame(grid.keypoints))
         gradient, loss, _ = source.gradient(warp.of(view.of(grid.pixels + perturbation)), part)
         return view.back(warp.undo(gradient)), loss

@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from face_encryption.export import rewrite
+from face_encryption.export import blocked, rewrite
 
 aten = torch.ops.aten
 
@@ -113,7 +113,7 @@ def _convolution_backward(
         gradient = op.Conv(grad_output, flipped, dilations=dilation, pads=pads, group=groups)
     else:
         # What has been put together of places, only to be spread once more, is spread from them.
-        places = rewrite.taken_apart(grad_output) or {(0, 0): grad_output}
+        places = blocked.taken_apart(grad_output) or {(0, 0): grad_output}
         wider = 1 + max(place[0] for place in places)
         if any(padding[i] < stride[i] * (wider - 1) for i in range(2)):
             places, wider = {(0, 0): grad_output}, 1
@@ -215,7 +215,7 @@ def _threshold_backward(grad_output: Any, image: Any, threshold: float) -> Any:
     """Translate the gradient of ReLU."""
     if threshold != 0:
         raise NotImplementedError("only a threshold at zero, that of ReLU, can be exported")
-    return op.Mul(grad_output, rewrite.positive(image))
+    return op.Mul(grad_output, blocked.positive(image))
 
 
 def _prelu(image: Any, slope: Any) -> Any:
@@ -234,7 +234,7 @@ def _prelu(image: Any, slope: Any) -> Any:
 
 def _prelu_backward(grad_output: Any, image: Any, slope: Any) -> Any:
     """Translate the input gradient of PReLU; the slope's own is never asked for."""
-    positive = rewrite.positive(image)
+    positive = blocked.positive(image)
     if len(image.shape) != 4:
         passed = op.Add(op.Mul(positive, _rest(slope)), slope)
     else:

@@ -12,6 +12,8 @@ import onnxscript
 import torch
 from torch import Tensor
 
+from face_encryption.export.copies import Values, copy_nodes
+
 DOMAIN, NAME = "face_encryption", "Gradient"
 
 
@@ -68,7 +70,7 @@ def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
 
     All copies use the same initialisers.
     """
-    weights: dict[ir.Value, ir.Value] = {}
+    weights: Values = {}
     for number, gradient in enumerate(gradients):
         for value in gradient.graph.initializers.values():
             name = f"gradient.{number}.{value.name}"
@@ -79,19 +81,8 @@ def insert_gradients(model: ir.Model, *gradients: ir.Model) -> None:
         if (node.domain, node.op_type) != (DOMAIN, NAME):
             continue
         gradient = gradients[node.attributes["which"].as_int()]
-        values: dict[Any, Any] = weights | dict(zip(gradient.graph.inputs, node.inputs, strict=True)) | {None: None}
-        for inner in gradient.graph:
-            clone = ir.Node(
-                inner.domain,
-                inner.op_type,
-                [values[value] for value in inner.inputs],
-                list(inner.attributes.values()),
-                num_outputs=len(inner.outputs),
-            )
-            model.graph.insert_before(node, clone)
-            for value, output in zip(inner.outputs, clone.outputs, strict=True):
-                output.type, output.shape = value.type, value.shape
-                values[value] = output
+        values: Values = {**weights, **dict(zip(gradient.graph.inputs, node.inputs, strict=True)), None: None}
+        model.graph.insert_before(node, list(copy_nodes(gradient.graph, values)))
         results = [values[value] for value in gradient.graph.outputs]
         for result, output in zip(results, node.outputs, strict=True):
             result.name = output.name

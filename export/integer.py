@@ -23,8 +23,9 @@ import torch
 from onnx_ir.passes import common
 from onnxscript import opset18 as op
 
-from face_encryption.export import rewrite
-from face_encryption.export.graphs import TRANSLATIONS, Objective, Surrogate, Translations, gradient_graph
+from face_encryption.export.graphs import TRANSLATIONS, Translations, gradient_graph
+from face_encryption.export.strided import interleaved_gradient, join_strided
+from face_encryption.export.surrogate import Objective, Surrogate
 
 aten = torch.ops.aten
 
@@ -47,9 +48,9 @@ def float_gradient(surrogate: Surrogate, objective: Objective) -> ir.Model:
     """
     plain: Translations = {
         aten.threshold_backward.default: _threshold_backward,
-        torch.ops.face_encryption.strided_gradient.default: rewrite.interleaved_gradient,
+        torch.ops.face_encryption.strided_gradient.default: interleaved_gradient,
     }
-    model = gradient_graph(surrogate, objective, (rewrite.join_strided,), TRANSLATIONS | plain)
+    model = gradient_graph(surrogate, objective, (join_strided,), TRANSLATIONS | plain)
     backward = depending(model.graph, model.graph.inputs[1])
     first = next(node for node in model.graph if node.op_type in CONVOLUTIONS and node.inputs[0] in backward)
     gradient = first.inputs[0]
@@ -164,7 +165,7 @@ class _Integers:
         return self._op("Constant", [], value=ir.tensor(value))
 
     def _float(self, value: ir.Value) -> ir.Value:
-        # One for each use: so runtimes recognise an integer addition.
+        # One for each use: so runtimes recognize an integer addition.
         quantised = self.quantised[value]
         return self._op("DequantizeLinear", [quantised.value, quantised.scale, quantised.zero])
 

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from face_encryption.export.cloak import Source
-from face_encryption.export.graphs import Surrogate
-from face_encryption.training.aligned import AlignedRecognizer
-from face_encryption.training.model import Description
-from face_encryption.training.onnx_network import OnnxNetwork
+from face_encryption.export.surrogate import Surrogate
+from face_encryption.training.checkpoint import Description
+from face_encryption.training.distill.aligned import AlignedRecognizer
+from face_encryption.training.distill.onnx_network import OnnxNetwork
 
 
 def other_surrogate(recognizer: AlignedRecognizer) -> Surrogate:

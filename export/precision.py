@@ -17,13 +17,16 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.graphs import Surrogate
+from face_encryption.export.surrogate import Surrogate
 from face_encryption.export.weights import with_bodies
+from face_encryption.training.distill.onnx_network import OnnxNetwork
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp16", "int8"]
 # From so many weights on a tensor of the precision int8 takes four bits each: an output then sums thousands of them,
 # and their rounding errors cancel. In smaller tensors it would cost accuracy and save little.
 MANY = 2**21
+# Smaller ones of another's network stay as they are.
+FEW = 2**10
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,6 @@ def narrow_weights(model: nn.Module, surrogate: Surrogate, precision: Precision)
     own weights and the factors by which folding scaled their channels. Biases stay float32. Returns what is stored, by
     the `digest` of the weight, by which `narrow_graph` finds it.
     """
-    if precision == "fp32":
-        return {}
     surrogate.model = copy.deepcopy(surrogate.model)  # folding leaves it some tensors of the model's own
     weights, factors = dict(model.named_parameters()), _factors(model)
     stored = {}
@@ -81,6 +82,22 @@ def narrow_weights(model: nn.Module, surrogate: Surrogate, precision: Precision)
             narrow = rounded(weight.numpy())
         weight.copy_(torch.from_numpy(narrow.wide()))
         stored[digest(weight.numpy().tobytes())] = narrow
+    return stored
+
+
+def narrow_network(network: OnnxNetwork, precision: Precision) -> dict[str, Narrow]:
+    """Do the same for another's recognizer, which is rounded in fp16 too."""
+    stored = {}
+    for name, weight in network.values.items():
+        if weight.dim() < 2 or weight.numel() < FEW or not weight.is_floating_point():
+            continue
+        if precision == "fp16":
+            ones = np.ones((len(weight), *[1] * (weight.dim() - 1)), np.float32)
+            narrow = Narrow(weight.half().numpy(), ones)
+        else:
+            narrow = rounded(weight.numpy())
+        network.values[name] = wide = torch.from_numpy(narrow.wide())
+        stored[digest(wide.numpy().tobytes())] = narrow
     return stored
 
 

@@ -18,25 +18,21 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from face_encryption.export.attack import Attack
+from face_encryption.export.cases import CLAMP, EPSILON, SIDES, cloak_cases, label_cases, picture, upright_keypoints
 from face_encryption.export.cloak import GRID, Cloak, CloakReference, Source, cloak_in_turn
-from face_encryption.export.graphs import LABEL, FaceRecognizer, Surrogate
 from face_encryption.export.integer import Arithmetic
+from face_encryption.export.surrogate import LABEL, FaceRecognizer, Surrogate
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import Description
+from face_encryption.training.checkpoint import Description
 
 Array = npt.NDArray[Any]
 Module = Attack | Cloak
-# The edge of a face, the direction of the attack, the face and the inputs of the graph that come after it.
-Case = tuple[int, float, Tensor, dict[str, Tensor]]
-EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 7
-BUDGET, CLAMP = 0.06, 20.0
 # After more sign steps, two runs that differ by rounding may end at another label.
 LABEL_STEPS, STEPS = 4, 8
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
 INTEGER_COSINE, INTEGER_LOSS = 0.3, 0.1
 # Below this part of the largest, a gradient's sign is one of rounding.
 NEGLIGIBLE = 1e-3
-SIDES = (97, 250)  # a face that is enlarged to the recognizer's size and one that is shrunk or nearly kept
 
 
 class ParityError(ValueError):
@@ -56,24 +52,6 @@ class Check:
     def ok(self) -> bool:
         """Whether the comparison holds; not-a-number never does."""
         return self.measured <= self.limit
-
-
-def picture(side: int, seed: int = 0) -> Array:
-    """Draw a smooth random picture with some noise, u8 [side, side, 3]: no photo of anybody is needed."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:side, 0:side] / side * 2 * np.pi
-    waves = np.zeros((side, side, 3))
-    for frequency in (1, 2, 3, 5, 8):
-        angle, phase = random.uniform(0, 2 * np.pi, (2, 3))
-        waves += np.sin(frequency * (x[..., None] * np.cos(angle) + y[..., None] * np.sin(angle)) + phase) / frequency
-    return np.clip(128 + 50 * waves + random.normal(0, 4, waves.shape), 0, 255).astype(np.uint8)
-
-
-def _keypoints(side: int) -> Tensor:
-    """Return where a detector would find those of an upright face that fills a square, f32 [6, 2] in its pixels."""
-    keypoints = torch.zeros(6, 2)
-    keypoints[:4] = torch.tensor([[0.33, 0.31], [0.67, 0.3], [0.5, 0.5], [0.5, 0.67]]) * side
-    return keypoints
 
 
 def _feed(inputs: dict[str, Tensor]) -> dict[str, Array]:
@@ -122,7 +100,7 @@ class Validator:
     def label_step(self, name: str) -> None:
         """Compare single steps towards or away from a label, each from PyTorch's own perturbation."""
         module = Attack(self.reference.gradient(LABEL), self.reference.size)
-        for side, direction, face, settings in self._labels():
+        for side, direction, face, settings in label_cases(FaceRecognizer(self.reference)):
             for where, got, want in self._single_steps(name, module, side, face, settings, EPSILON, self.integer):
                 if not self.integer:
                     buffer = want[1]
@@ -135,7 +113,7 @@ class Validator:
         """Compare what `LABEL_STEPS` achieve: bounds exactly, the first loss closely, the outcome within 1 %."""
         session, module = self.session(name), Attack(self.reference.gradient(LABEL), self.reference.size)
         recognizer = FaceRecognizer(self.reference)
-        for side, direction, face, settings in self._labels():
+        for side, direction, face, settings in label_cases(FaceRecognizer(self.reference)):
             got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(LABEL_STEPS)}))
             with torch.no_grad():
                 want, expected = module.repeated(LABEL_STEPS, face, *settings.values())
@@ -153,7 +131,7 @@ class Validator:
         """Compare what the sources of a cloak see in a face."""
         session, module = self.session(name), CloakReference(sources)
         for side in SIDES:
-            face, keypoints = torch.from_numpy(picture(side)), _keypoints(side)
+            face, keypoints = torch.from_numpy(picture(side)), upright_keypoints(side)
             (got,) = session.run(None, _feed({"face": face, "keypoints": keypoints}))
             with torch.no_grad():
                 want = module(face, keypoints).numpy()
@@ -161,8 +139,8 @@ class Validator:
 
     def cloak_step(self, name: str, sources: Sequence[Source], turn: int) -> None:
         """Compare single steps of a cloak that ask one source, each from PyTorch's own perturbation."""
-        module, integer = Cloak(self._sources(sources), [turn]), self.integer and turn == 0
-        for side, face, settings in self._cloaks(sources):
+        module, integer = Cloak(self._sources(sources), [turn]), self.integer and turn == len(sources) - 1
+        for side, face, settings in cloak_cases(sources):
             steps = settings | {"steps": torch.tensor(STEPS)}
             for where, got, want in self._single_steps(name, module, side, face, steps, CLAMP, integer):
                 if not integer:
@@ -172,7 +150,7 @@ class Validator:
     def cloak(self, name: str, sources: Sequence[Source]) -> None:
         """Compare what `STEPS` steps of a cloak achieve: bounds exactly, losses closely."""
         session = self.session(name)
-        for side, face, settings in self._cloaks(sources):
+        for side, face, settings in cloak_cases(sources):
             got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(STEPS)}))
             with torch.no_grad():
                 _, expected = cloak_in_turn(self._sources(sources), len(losses), face, *settings.values())
@@ -182,9 +160,31 @@ class Validator:
             if not self.integer:
                 self._add(name, f"last loss, difference {where}", _difference(losses[-1], expected[-1]), 5e-2)
 
+    def label_unrolled(self, name: str, steps: int, side: int | None) -> None:
+        """Compare steps on a label that are written out with the loop, byte by byte."""
+        cases = [
+            (face, settings)
+            for _, _, face, settings in label_cases(FaceRecognizer(self.reference), (side, side) if side else SIDES)
+        ]
+        self._unrolled(name, "attack-label.onnx", steps, cases)
+
+    def cloak_unrolled(self, name: str, sources: Sequence[Source], steps: int, side: int | None) -> None:
+        """Compare steps of a cloak that are written out with the loop, byte by byte."""
+        cases = [(face, settings) for _, face, settings in cloak_cases(sources, [side] if side else SIDES)]
+        self._unrolled(name, "attack-feature.onnx", steps, cases)
+
+    def _unrolled(self, name: str, loop: str, steps: int, cases: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> None:
+        session, reference = self.session(name), self.session(loop)
+        for face, settings in cases:
+            feed = _feed({"face": face, **settings})
+            got = session.run(None, feed)
+            want = reference.run(None, {**feed, "steps": np.array(steps)})
+            for output, one, other in zip(("protected", "losses"), got, want, strict=True):
+                self._add(name, f"{output}, values unlike the loop's ({len(face)} px)", (one != other).sum(), 0)
+
     def _sources(self, sources: Sequence[Source]) -> list[Source]:
-        """Return the sources, ours as it was before folding."""
-        return [replace(sources[0], gradient=self.reference.embedding_gradient), *sources[1:]]
+        """Return the sources, ours, the last one, as it was before folding."""
+        return [*sources[:-1], replace(sources[-1], gradient=self.reference.embedding_gradient)]
 
     def _single_steps(
         self,
@@ -227,25 +227,6 @@ class Validator:
             difference = _difference(got[number], want[number])
             self._add(name, f"loss after {number} steps, difference {where}", difference, INTEGER_LOSS)
 
-    def _cloaks(self, sources: Sequence[Source]) -> Iterator[tuple[int, Tensor, dict[str, Tensor]]]:
-        """Yield faces with what a cloak takes of them, up to the seed."""
-        for side in SIDES:
-            face, keypoints = torch.from_numpy(picture(side)), _keypoints(side)
-            with torch.no_grad():
-                # Not the face's own: beside it the gradient is a difference of nearly equal numbers.
-                reference = CloakReference(sources)(face.flip(0), keypoints)
-            yield (
-                side,
-                face,
-                {
-                    "keypoints": keypoints,
-                    "reference": reference,
-                    "budget": torch.tensor(BUDGET),
-                    "clamp": torch.tensor(CLAMP),
-                    "seed": torch.tensor(SEED),
-                },
-            )
-
     def detector(self, name: str) -> None:
         """Check the detector's shapes on a picture without a face; MediaPipe parity is a test of the project."""
         feed = {"image": picture(97), "score_threshold": np.array(0.5, np.float32), "max_faces": np.array(10)}
@@ -258,30 +239,6 @@ class Validator:
         failed = [f"{c.graph}: {c.what} is {c.measured:.3g}, above {c.limit:.3g}" for c in self.checks if not c.ok]
         if failed:
             raise ParityError("; ".join(failed))
-
-    def _labels(self) -> Iterator[Case]:
-        """Yield faces to move towards a label and away from one."""
-        recognizer = FaceRecognizer(self.reference)
-        for side, direction in zip(SIDES, (1.0, -1.0), strict=True):
-            face = torch.from_numpy(picture(side))
-            with torch.no_grad():
-                # A label far from the face would be reached halfway, where its probability is one of rounding.
-                nearest = recognizer(face)[1].topk(2).indices
-            yield (
-                side,
-                direction,
-                face,
-                {
-                    "label": nearest[0] if direction < 0 else nearest[1],
-                    "direction": torch.tensor(direction),
-                    "epsilon": torch.tensor(EPSILON),
-                    "step_size": torch.tensor(STEP_SIZE),
-                    # Plain PGD one way, momentum and other views the other way.
-                    "momentum": torch.tensor(float(direction < 0)),
-                    "diversity": torch.tensor(float(direction < 0)),
-                    "seed": torch.tensor(SEED),
-                },
-            )
 
     def _bounds(self, name: str, face: Array, protected: Array, limit: float, where: str) -> None:
         change = np.abs(protected.astype(int) - face.astype(int)).max()

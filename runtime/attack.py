@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifacts import Graph
+from .part import Part
 from .results import Recognition
 from .settings import Plan
-from .subject import Part
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 
-# Below the threshold but from here on the detector is unsure; lower scores are noise.
-UNSURE = 0.4
 # Boxes with a greater overlap, intersection over union, show the same face.
 SAME_FACE = 0.3
 # Smaller faces, in pixels, and faces of which less than this part lies in the photo, are hard to protect.
 SMALL, CUT = 24, 0.6
-# A face of a few pixels still gets a square that the recogniser's resampling can work with.
+# A face of a few pixels still gets a square that the recognizer's resampling can work with.
 MIN_SIDE = 16
 
 
@@ -94,7 +92,7 @@ class Detection:
 
 
 def find_faces(
-    session: Runnable, image: NDArray[np.uint8], min_score: float = 0.5, boxes: Sequence[Box] = ()
+    session: Runnable, image: NDArray[np.uint8], min_score: float, unsure: float, boxes: Sequence[Box] = ()
 ) -> Detection:
     """Find the faces in an image, and say where the detector is unsure.
 
@@ -102,6 +100,7 @@ def find_faces(
         session: an open `detector.onnx`.
         image: uint8 [H, W, 3], RGB, upright, any size.
         min_score: from this score on a box counts as a face, 0 to 1.
+        unsure: from this score on a box may be a face, 0 to 1; lower scores are noise.
         boxes: faces given by hand, each in place of what was found there.
 
     Raises:
@@ -112,13 +111,13 @@ def find_faces(
             raise ValueError(
                 f"the box {x0:g},{y0:g},{x1:g},{y1:g} is not in the photo of {image.shape[1]}x{image.shape[0]}"
             )
-    candidates = detect(session, image, min(min_score, UNSURE))
+    candidates = detect(session, image, min(min_score, unsure))
     faces = [face_by_hand(box) for box in boxes]
     for candidate in candidates:
         if candidate.score >= min_score and not _shown_by(candidate, faces[: len(boxes)]):
             faces.append(candidate)
-    unsure = [each for each in candidates if each.score < min_score and not _shown_by(each, faces)]
-    return Detection(sorted(faces, key=lambda face: face.box), sorted(unsure, key=lambda face: face.box), image.shape)
+    perhaps = [each for each in candidates if each.score < min_score and not _shown_by(each, faces)]
+    return Detection(sorted(faces, key=lambda face: face.box), sorted(perhaps, key=lambda face: face.box), image.shape)
 
 
 def face_by_hand(box: Box) -> Face:

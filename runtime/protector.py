@@ -1,6 +1,6 @@
 """The one class that a Python user needs: a photo's bytes in, the protected photo's bytes and what was measured out.
 
-protector = Protector("artifacts")
+protector = Protector()
 protected = protector.protect(Path("photo.jpg").read_bytes())
 Path("photo_protected.jpg").write_bytes(protected.data)
 """
@@ -8,40 +8,34 @@ Path("photo_protected.jpg").write_bytes(protected.data)
 import difflib
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts import Artifacts, names, threshold_at
+from .artifacts import Artifacts
 from .attack import Attack
+from .comparison import Subject, matches
 from .errors import NoFaceError, PhotoError, SettingError
 from .faces import Box, Detection, Face, find_faces
+from .manifest import OWN, Manifest
 from .onnx_runtime import warn_if_reporting
+from .part import Part, cut_part, difference
 from .photo import Photo, grey, read_photo, read_squares
 from .report import detection_notes
 from .results import FaceResult, ProtectedPhoto, Recognition
 from .settings import Plan, Settings, plan_cloak, plan_label
-from .subject import EMBEDDING, Part, Subject, cut_part, difference, matches
-
-# A face counts as matched at the threshold where 1 % of the pairs of different people would be.
-FAR = "0.01"
-
-
-# So far below the threshold an attempt has to bring a face: writing it as JPEG of quality 90 raises the similarity by
-# 0.027 at most (29 faces of LFW, three budgets), of quality 75 for nine in ten by less than 0.055.
-MARGIN = 0.05
 
 
 class Protector:
     """Protects photos with the graphs in one folder. Graphs are loaded when first needed and then kept."""
 
-    def __init__(self, artifacts: Path | str, threads: int | None = None) -> None:
+    def __init__(self, artifacts: Path | str | None = None, threads: int | None = None) -> None:
         """Name the artifacts.
 
         Args:
-            artifacts: the folder that `face-encryption export` wrote.
+            artifacts: a folder that `face-encryption export` wrote; None for the package's own, which a wheel of
+                `make wheel` has, and where it has none for ./artifacts.
             threads: how many threads one inference uses; None for one per core.
 
         Raises:
@@ -53,10 +47,14 @@ class Protector:
         warn_if_reporting()
         self.artifacts = Artifacts(artifacts, threads)
 
-    @cached_property
+    @property
     def classes(self) -> list[str]:
-        """The identities that the recogniser was trained on; any of them can be a label."""
-        return self.artifacts.recognizer.value("classes", names)
+        """The identities that the recognizer was trained on; any of them can be a label."""
+        return self._manifest.recognizer.classes
+
+    @property
+    def _manifest(self) -> Manifest:
+        return self.artifacts.manifest
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Find the faces in an upright RGB image, uint8 [H, W, 3], and number them from left to right.
@@ -66,40 +64,43 @@ class Protector:
         """
         return self.look(image).faces
 
-    def look(self, image: NDArray[np.uint8], min_score: float = 0.5, boxes: Sequence[Box] = ()) -> Detection:
+    def look(self, image: NDArray[np.uint8], min_score: float | None = None, boxes: Sequence[Box] = ()) -> Detection:
         """Find the faces in an upright RGB image, uint8 [H, W, 3], and where the detector is unsure.
 
         Args:
             image: uint8 [H, W, 3].
-            min_score: from this score on something counts as a face, above 0 and at most 1.
+            min_score: from this score on something counts as a face, above 0 and at most 1; None for the artifacts'
+                default.
             boxes: faces given by hand, x0, y0, x1, y1 in pixels, each in place of what was found there.
 
         Raises:
             SettingError: a box lies outside of the image.
             ArtifactsError: the detector cannot be loaded or run.
         """
+        facts = self._manifest.detector
+        score = facts.score if min_score is None else min_score
         try:
-            return find_faces(self.artifacts.detector, image, min_score, boxes)
+            return find_faces(self.artifacts.detector, image, score, facts.unsure, boxes)
         except ValueError as error:
             raise SettingError(str(error)) from error
 
-    def recognise(self, face: NDArray[np.uint8]) -> Recognition:
-        """Recognise a face.
+    def recognize(self, face: NDArray[np.uint8]) -> Recognition:
+        """Recognize a face.
 
         Args:
             face: uint8 [S, S, 3], RGB, as `cut_square` cuts it with the margin of the artifacts.
 
         Raises:
-            ArtifactsError: the recogniser cannot be loaded or run.
+            ArtifactsError: the recognizer cannot be loaded or run.
         """
         embedding, probabilities = self.artifacts.recognizer.run(["embedding", "probabilities"], {"face": face})
         best = int(np.argmax(probabilities))
         return Recognition(embedding, probabilities, self.classes[best], float(probabilities[best]))
 
     def enroll(self, data: bytes) -> NDArray[np.float32]:
-        """Return what the recognisers see in all faces of a photo, float32 [N, D], for the gallery in `Settings`.
+        """Return what the recognizers see in all faces of a photo, float32 [N, D], for the gallery in `Settings`.
 
-        D is 512, or more where other recognisers joined the export. It serves this folder of artifacts alone.
+        D is 512, or more where other recognizers joined the export. It serves this folder of artifacts alone.
 
         Args:
             data: the bytes of a JPEG, PNG or WebP file. The faces of several photos make one gallery by
@@ -111,20 +112,12 @@ class Protector:
             ArtifactsError: the artifacts are missing or damaged.
             MemoryError: the photo is too large for the memory there is.
         """
-        margin = self.artifacts.recognizer.value("crop_margin", float)
+        margin = self._manifest.recognizer.crop_margin
         photo = read_photo(data)
         parts = [cut_part(photo, 0, face, margin) for face in self.detect(photo.pixels)]
         if not parts:
             raise NoFaceError("no face found")
-        several = self.artifacts.several
-        return np.stack([self._signature(part, self.recognise(part.original), several) for part in parts])
-
-    def _signature(self, part: Part, seen: Recognition, several: bool) -> NDArray[np.float32]:
-        """Return our recognizer's embedding and, where several make the cloak, behind it what all of them see."""
-        if not several:
-            return seen.embedding
-        face = {"face": part.original, "keypoints": part.keypoints}
-        return np.concatenate([seen.embedding, *self.artifacts.cloak_reference.run(["reference"], face)])
+        return np.stack([self._embed(part, part.original) for part in parts])
 
     def check(self, settings: Settings) -> None:
         """Load what the settings need, so that a mistake in them shows before the first photo.
@@ -152,13 +145,12 @@ class Protector:
         """
         settings = settings or Settings()
         attack = self._attack(settings)
-        several = not settings.labelled and self.artifacts.several
         photo = read_photo(data, settings.metadata)
         parts, hints = self._parts(photo, settings)
         done = []
         for part in parts:
             start = time.perf_counter()
-            subject = self._subject(part, settings, several)
+            subject = self._subject(part, settings)
             square, plan = self._attempt(attack, subject, photo, settings)
             photo.paste(square, part.corner)
             done.append((subject, plan, time.perf_counter() - start))
@@ -194,18 +186,14 @@ class Protector:
         faces = []
         for part in parts:
             start = time.perf_counter()
-            subject = self._subject(part, settings, several=False)
+            subject = self._subject(part, settings)
             square = copy.cut(part.corner, len(part.original))
             faces.append(self._result(subject, None, time.perf_counter() - start, square))
         return tuple(faces)
 
-    @property
-    def _threshold(self) -> float:
-        return self.artifacts.recognizer.value("thresholds", threshold_at(FAR))
-
     def _parts(self, photo: Photo, settings: Settings) -> tuple[list[Part], tuple[str, ...]]:
         """Find the faces to protect and cut them out before any of them changes; also returns what to tell the user."""
-        margin = self.artifacts.recognizer.value("crop_margin", float)
+        margin = self._manifest.recognizer.crop_margin
         seen = self.look(photo.pixels, settings.min_score, settings.boxes)
         faces, hints = seen.faces, detection_notes(seen)
         if not faces:
@@ -213,10 +201,18 @@ class Protector:
         parts = [cut_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
         return parts, (f"faces found: {len(faces)}", *hints)
 
-    def _subject(self, part: Part, settings: Settings, several: bool) -> Subject:
-        before = self.recognise(part.original)
-        signature = self._signature(part, before, several)
-        return Subject(part, before, signature, matches(settings.gallery, signature, self._threshold))
+    def _embed(self, part: Part, square: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the recognizers behind the cloak see in a face, float32 [D], in its square or a changed one."""
+        (embedding,) = self.artifacts.cloak_reference.run(["reference"], {"face": square, "keypoints": part.keypoints})
+        return np.asarray(embedding)
+
+    def _subject(self, part: Part, settings: Settings) -> Subject:
+        before = self.recognize(part.original)
+        if settings.labelled:  # nobody tries to change what the others see
+            own = [each for each in self._manifest.surrogates if each.name == OWN]
+            return Subject(part, before, own, before.embedding, np.zeros((0, len(before.embedding)), np.float32))
+        recognizers, face = self._manifest.surrogates, self._embed(part, part.original)
+        return Subject(part, before, recognizers, face, matches(recognizers, settings.gallery, face))
 
     def _attempt(
         self, attack: Attack, subject: Subject, photo: Photo, settings: Settings
@@ -224,35 +220,39 @@ class Protector:
         """Return the square of the first attempt after which the face is no match, or of the one nearest to it."""
         part, seed = subject.part, settings.seed + subject.part.number - 1
         square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
-        own = np.stack([subject.signature, *subject.known]).mean(0)
-        own = own[EMBEDDING if len(own) > EMBEDDING else 0 :]
+        target = subject.before if settings.labelled else subject.reference
         best: tuple[float, NDArray[np.uint8], Plan] | None = None
         for plan in attack.plans:
-            changed = attack(square, part, subject.before if settings.labelled else own, seed, plan)
+            changed = attack(square, part, target, seed, plan)
             if photo.grey:
                 changed = grey(changed)  # of a grey square this is the square plus the mean change
             changed = part.limit(changed, attack.bound)
             if len(attack.plans) == 1:
                 return changed, plan
-            similarity = subject.similarity(self.recognise(changed))
-            if best is None or similarity < best[0]:
-                best = similarity, changed, plan
-            if similarity < self._threshold - MARGIN:
+            seen = subject.compare(self._embed(part, changed))
+            above = max(each.similarity - each.threshold for each in seen)
+            if best is None or above < best[0]:
+                best = above, changed, plan
+            if above < -self._manifest.margin:
                 break
         assert best is not None
         return best[1:]
 
     def _result(self, subject: Subject, plan: Plan | None, seconds: float, square: NDArray[np.uint8]) -> FaceResult:
         """Measure a face on its square as it was saved, uint8 [S, S, 3]."""
-        part, after = subject.part, self.recognise(square)
+        part, after = subject.part, self.recognize(square)
+        alone = len(subject.recognizers) == 1
+        results = {each.name: each for each in subject.compare(after.embedding if alone else self._embed(part, square))}
+        own = results.pop(OWN)
         change, psnr = difference(part.original[part.inside], square[part.inside])
         return FaceResult(
             number=part.number,
             face=part.face,
             before=subject.before,
             after=after,
-            similarity=subject.similarity(after),
-            threshold=self._threshold,
+            similarity=own.similarity,
+            threshold=own.threshold,
+            surrogates=tuple(results.values()),
             gallery=len(subject.known),
             plan=plan,
             change=change,
@@ -265,14 +265,14 @@ class Protector:
 
         Raises:
             SettingError: the artifacts know no strength or effort of this name.
-            ArtifactsError: there is no such attack.
+            ArtifactsError: the manifest cannot be read.
         """
         return self._plans(settings)[0]
 
     def _plans(self, settings: Settings) -> tuple[Plan, ...]:
         if settings.labelled:
-            return (self.artifacts.attack("label").value("defaults", lambda text: plan_label(text, settings)),)
-        return self.artifacts.attack("feature").value("defaults", lambda text: plan_cloak(text, settings))
+            return (plan_label(self._manifest.label, settings),)
+        return plan_cloak(self._manifest.cloak, settings)
 
     def _attack(self, settings: Settings) -> Attack:
         plans, label = self._plans(settings), None
@@ -283,7 +283,7 @@ class Protector:
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
         graph = self.artifacts.attack("label" if settings.labelled else "feature")
-        references = [self.artifacts.cloak_reference] if not settings.labelled and self.artifacts.several else []
+        references = [] if settings.labelled else [self.artifacts.cloak_reference]
         for needed in (self.artifacts.recognizer, *references, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
         return Attack(graph, plans, label)

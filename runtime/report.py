@@ -12,9 +12,12 @@ from .settings import Settings
 def result_line(photo: str, result: FaceResult, stronger: str = "") -> str:
     """Return the one line that says what became of a face; `stronger` is what to try where it is still a match."""
     verdict = f"STILL A MATCH{stronger and f', try {stronger}'}" if result.matched else "no longer matches"
+    others = "".join(
+        f"; by {each.name} {each.similarity:.2f}, threshold {each.threshold:.2f}" for each in result.surrogates
+    )
     return (
         f"{photo} face {result.number}: {verdict}"
-        f" (similarity {result.similarity:.2f}, threshold {result.threshold:.2f}),"
+        f" (similarity {result.similarity:.2f}, threshold {result.threshold:.2f}{others}),"
         f' was "{_seen(result.before)}" now "{_seen(result.after)}",'
         f" change <= {result.change} levels, {result.psnr:.1f} dB, {result.seconds:.1f} s"
     )
@@ -72,6 +75,7 @@ def result_json(result: FaceResult) -> dict[str, Any]:
         "matched": result.matched,
         "similarity": result.similarity,
         "threshold": result.threshold,
+        "surrogates": [asdict(each) | {"matched": each.matched} for each in result.surrogates],
         "gallery": result.gallery,
         "before": {"name": result.before.name, "probability": result.before.probability},
         "after": {"name": result.after.name, "probability": result.after.probability},

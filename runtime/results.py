@@ -11,7 +11,7 @@ from .settings import Plan
 
 @dataclass(frozen=True, eq=False)
 class Recognition:
-    """What the recogniser says of one face.
+    """What the recognizer says of one face.
 
     Attributes:
         embedding: float32 [512], of unit norm; the dot product of two is their similarity.
@@ -27,22 +27,43 @@ class Recognition:
 
 
 @dataclass(frozen=True)
+class SurrogateResult:
+    """Whether a recognizer behind the cloak still takes the protected face for the same person.
+
+    Attributes:
+        name: of the recognizer, as the artifacts call it.
+        similarity: as in `FaceResult`, by this recognizer.
+        threshold: similarities from here on count as the same person.
+    """
+
+    name: str
+    similarity: float
+    threshold: float
+
+    @property
+    def matched(self) -> bool:
+        """Whether it does."""
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True)
 class FaceResult:
     """What was done to one face, measured on the bytes of the protected photo.
 
     Attributes:
         number: of the face in the photo, from 1.
         face: box, score and keypoints.
-        before: the recogniser on the original face.
-        after: the recogniser on the protected face.
+        before: the recognizer on the original face.
+        after: the recognizer on the protected face.
         similarity: of the protected probe to the original face as gallery, -1 to 1; the highest of that and those to
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
+        surrogates: the same by each other recognizer behind the cloak; none for labels.
         gallery: how many faces of the gallery matched the original face, and were moved away from too.
         plan: the numbers of the attempt that was kept; None where an earlier run protected the face.
         change: the largest change of a channel in the face's square, in pixel levels. A lossy format adds its own.
         psnr: of the face's square, in dB; infinite when nothing changed.
-        seconds: the time that recognising and attacking it took, all attempts together.
+        seconds: the time that recognizing and attacking it took, all attempts together.
     """
 
     number: int
@@ -51,6 +72,7 @@ class FaceResult:
     after: Recognition
     similarity: float
     threshold: float
+    surrogates: tuple[SurrogateResult, ...]
     gallery: int
     plan: Plan | None
     change: int
@@ -59,8 +81,8 @@ class FaceResult:
 
     @property
     def matched(self) -> bool:
-        """Whether the recogniser still takes the protected face for the same person."""
-        return self.similarity >= self.threshold
+        """Whether the recognizer, or one of the surrogates, still takes the protected face for the same person."""
+        return self.similarity >= self.threshold or any(each.matched for each in self.surrogates)
 
 
 @dataclass(frozen=True)

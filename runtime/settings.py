@@ -1,18 +1,19 @@
 """How strongly, in which direction and for which faces a photo is protected."""
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SettingError
 from .faces import Box
+from .manifest import CloakDefaults, LabelDefaults, Rung
 from .photo import MetadataPolicy
 
+T = TypeVar("T")
 Strength = Literal["low", "medium", "high"]
 Effort = Literal["fast", "normal", "thorough"]
 
@@ -39,7 +40,8 @@ class Settings:
             moves away from those that match it too, on average. None for the face alone.
         seed: of the random start; the n-th face of a photo takes seed + n - 1.
         faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
-        min_score: from this score of the detector on, above 0 and at most 1, something counts as a face.
+        min_score: from this score of the detector on, above 0 and at most 1, something counts as a face. None for the
+            artifacts' default.
         boxes: faces given by hand, each x0, y0, x1, y1 in pixels of the upright photo.
         metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.
 
@@ -61,7 +63,7 @@ class Settings:
     gallery: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     seed: int = 0
     faces: tuple[int, ...] | None = None
-    min_score: float = 0.5
+    min_score: float | None = None
     boxes: tuple[Box, ...] = ()
     metadata: MetadataPolicy = "strip"
 
@@ -96,9 +98,9 @@ class Settings:
             raise SettingError("faces are numbered from 1")
 
 
-def check_detection(min_score: float, boxes: Iterable[Box]) -> None:
+def check_detection(min_score: float | None, boxes: Iterable[Box]) -> None:
     """Raise a `SettingError` unless the score is in range and each box has a size."""
-    if not 0 < min_score <= 1:  # also refuses NaN
+    if min_score is not None and not 0 < min_score <= 1:  # also refuses NaN
         raise SettingError(f"min score is {min_score:g}; it is above 0 and at most 1, such as 0.4")
     for x0, y0, x1, y1 in boxes:
         if not (math.isfinite(x0 + y0 + x1 + y1) and x1 > x0 and y1 > y0):
@@ -143,8 +145,8 @@ class LabelPlan:
 Plan = CloakPlan | LabelPlan
 
 
-def plan_cloak(text: str, settings: Settings) -> tuple[CloakPlan, ...]:
-    """Return the attempts of a cloak at what the user chose, in order; `text` is the metadata `defaults` of its graph.
+def plan_cloak(defaults: CloakDefaults, settings: Settings) -> tuple[CloakPlan, ...]:
+    """Return the attempts of a cloak at what the user chose, in order.
 
     The first is the strength's first rung with the effort's steps. Those after it are for a face that is still a match:
     the same rung, then the following ones, each with the most steps of any effort. A budget or a clamp given by hand
@@ -152,41 +154,33 @@ def plan_cloak(text: str, settings: Settings) -> tuple[CloakPlan, ...]:
 
     Raises:
         SettingError: the artifacts know no strength or effort of this name.
-        KeyError, IndexError, TypeError, ValueError: it is not such a text.
     """
-    raw = json.loads(text)
-    rungs = _named(raw["strength"], "strength", settings.strength)
-    if settings.budget is not None or settings.clamp is not None:
-        rungs = rungs[:1]  # the look is chosen by hand
-    effort = _named(raw["effort"], "effort", settings.effort)
-    steps = settings.steps or int(effort["steps"])
-    most = settings.steps or max(steps, *(int(each["steps"]) for each in raw["effort"].values()))
+    rungs = _named(defaults.strength, "strength", settings.strength)
+    if settings.budget is not None or settings.clamp is not None:  # the look is chosen by hand
+        rungs = (Rung(_first(settings.budget, rungs[0].budget), _first(settings.clamp, rungs[0].clamp)),)
+    effort = _named(defaults.effort, "effort", settings.effort)
+    steps = settings.steps or effort
+    most = settings.steps or max(steps, *defaults.effort.values())
     attempts = [
-        CloakPlan(
-            _first(settings.budget, float(rung["budget"])),
-            _first(settings.clamp, float(rung["clamp"])),
-            number,
-        )
-        for rung, number in ((rungs[0], steps), *((rung, most) for rung in rungs))
+        CloakPlan(rung.budget, rung.clamp, n) for rung, n in ((rungs[0], steps), *((each, most) for each in rungs))
     ]
     return tuple(dict.fromkeys(attempts))
 
 
-def plan_label(text: str, settings: Settings) -> LabelPlan:
+def plan_label(defaults: LabelDefaults, settings: Settings) -> LabelPlan:
     """Return what an attack on a label does for what the user chose; as `plan_cloak`, but there is one attempt."""
-    raw = json.loads(text)
-    epsilon = _first(settings.epsilon, float(_named(raw["strength"], "strength", settings.strength)))
-    effort = _named(raw["effort"], "effort", settings.effort)
+    epsilon = _first(settings.epsilon, _named(defaults.strength, "strength", settings.strength))
+    effort = _named(defaults.effort, "effort", settings.effort)
     return LabelPlan(
         epsilon,
-        _first(settings.step_size, float(effort["step_size"]) * epsilon / float(raw["epsilon"])),
-        settings.steps or int(effort["steps"]),
-        float(raw["momentum"]),
-        float(raw["diversity"]),
+        _first(settings.step_size, effort.step_size * epsilon / defaults.epsilon),
+        settings.steps or effort.steps,
+        defaults.momentum,
+        defaults.diversity,
     )
 
 
-def _named(choices: dict[str, Any], what: str, name: str) -> Any:
+def _named(choices: dict[str, T], what: str, name: str) -> T:
     if name not in choices:
         raise SettingError(f"no {what} {name}; there are {', '.join(choices)}")
     return choices[name]

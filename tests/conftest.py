@@ -30,10 +30,11 @@ def float_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _exported(folder: Path, arithmetic: Literal["fp32"] | None = None) -> Path:
-    from face_encryption.export.cli import CHECKPOINT
+    from face_encryption.export.cli import CHECKPOINT, SURROGATES
     from face_encryption.export.pipeline import export_artifacts
+    from face_encryption.training.distill.aligned import read_recognizers
 
-    export_artifacts(CHECKPOINT, folder, arithmetic=arithmetic)
+    export_artifacts(CHECKPOINT, folder, read_recognizers(SURROGATES), arithmetic=arithmetic)
     return folder
 
 

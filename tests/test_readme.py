@@ -32,6 +32,13 @@ def run(command: list[str], folder: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_the_map_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "development.md").read_text()
+    paths = set(re.findall(r"`((?:[a-z]+/)+[a-z_.]*)`", text))
+    assert len(paths) > 40
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_the_make_targets_exist() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {command.split()[1] for command in COMMANDS if command.startswith("make")} <= set(targets)

@@ -1,1 +1,1 @@
-"""Training: people's photos in, a face recogniser checkpoint out (PyTorch)."""
+"""Training: people's photos in, a face recognizer checkpoint out (PyTorch)."""

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from face_encryption.training.aligned import read_recognizers
-from face_encryption.training.attacked import load_attacked
-from face_encryption.training.data import DataError, Photo, list_data, read_list, split_validation
-from face_encryption.training.faces import FaceSet, cut_size, load_faces
-from face_encryption.training.morph import load_morphs
-from face_encryption.training.onnx_network import CPU
-from face_encryption.training.recipe import Recipe
+from .data.attacked import load_attacked
+from .data.cutting import cut_size
+from .data.faces import FaceSet, load_faces
+from .data.layouts import DataError, Photo, list_data, read_list, split_validation
+from .data.morph import load_morphs
+from .distill.aligned import read_recognizers
+from .distill.onnx_network import CPU
+from .recipe import Recipe
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Config:
     """A run's recipe, data and places.
 
     `pairs` lists photos of people ("probe gallery" a line) who are kept out of training and on whom the thresholds are
-    set. A recipe that is taught needs a `teacher`, and learns from all other photos below `data` that are in no list,
+    set. A recipe that distills needs a `teacher`, and learns from all other photos below `data` that are in no list,
     without their identities. `init` is a checkpoint to start from, `imagenet` torchvision's ResNet-18 weights or
     `DOWNLOAD` (see `load_backbone`). With `tensorboard` its event files go into a folder beside `out`, of the same name
     without a suffix. The checkpoint calls the data `data_name`, or as their folder is called.
@@ -44,26 +45,36 @@ class Config:
     tensorboard: bool = False
 
     def summary(self) -> dict[str, Any]:
-        """Return all that decides the result as JSON types, with file names in place of paths."""
-        elsewhere = ("out", "cache", "recipe", "tensorboard", "data_name")
-        chosen = {key: value for key, value in vars(self).items() if key not in elsewhere}
-        return {key: v.name if isinstance(v, Path) else v for key, v in chosen.items()} | self.recipe.summary()
+        """Return all that decides the result, the recipe among it, as JSON types; files by their names."""
+        values = vars(self) | vars(self.recipe)
+        for key in ("out", "cache", "recipe", "tensorboard", "data_name"):
+            del values[key]
+        return {key: value.name if isinstance(value, Path) else value for key, value in values.items()}
 
 
 @dataclass
 class Data:
     """The sets of faces of a run: `validation` chooses the checkpoint, `test` is read once, at the end.
 
-    `extra`, `morphs` and `attacked` are for the teachers alone, `strangers` are of people nobody learned from.
+    `held_out` are of identities that nobody learns from; `extra`, `morphs` and `attacked` are for the teachers alone.
     """
 
     train: FaceSet
     validation: FaceSet | None
     test: FaceSet | None
+    held_out: FaceSet | None
     extra: FaceSet | None
     morphs: FaceSet | None
     attacked: FaceSet | None
-    strangers: FaceSet | None
+
+
+@dataclass
+class _Lists:
+    train: list[Photo]
+    validation: list[Photo]
+    test: list[Photo]
+    extra: list[Photo]
+    held_out: list[Photo]
 
 
 def load_data(config: Config, device: torch.device = CPU) -> Data:
@@ -71,45 +82,58 @@ def load_data(config: Config, device: torch.device = CPU) -> Data:
 
     Raises `DataError`, `RecognizerError` or `CheckpointError`.
     """
+    lists, recipe = _list_photos(config), config.recipe
+    size = cut_size(recipe.input_size, recipe.crop_margin)
+    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.distilled else []
+
+    def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet:
+        # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
+        folders, seen_by = (config.detector, config.cache), teachers if learn else []
+        return load_faces(config.data, photos, *folders, size, seen_by, alone=learn, bf16=config.bf16, device=device)
+
+    train = load(lists.train, learn=True)
+    extra = load(lists.extra, learn=True) if lists.extra else None
+    sets = [train, *([extra] if extra else [])]
+    options = (teachers, config.cache, config.seed)
+    morphs = attacked = None
+    if recipe.distilled and recipe.morphs:
+        morphs = load_morphs(sets, recipe.morphs, *options, bf16=config.bf16, device=device)
+        sets.append(morphs)
+    if recipe.distilled and recipe.attacked:
+        student = config.init if recipe.self_attacked else None
+        attacked = load_attacked(
+            sets,
+            recipe.attacked,
+            *options,
+            student=student,
+            share=recipe.self_attacked,
+            bf16=config.bf16,
+            device=device,
+        )
+    validation, test, held_out = (
+        load(photos) if photos else None for photos in (lists.validation, lists.test, lists.held_out)
+    )
+    return Data(train, validation, test, held_out, extra, morphs, attacked)
+
+
+def _list_photos(config: Config) -> _Lists:
+    """Return a run's photos, after all that can be said of them before a face is cut. Raises `DataError`."""
     recipe = config.recipe
     if (recipe.average or recipe.self_attacked) and not config.init:
         raise DataError("this recipe makes use of the weights that it begins with: name a checkpoint with --init")
-    if recipe.taught and not config.teacher:
+    if recipe.distilled and not config.teacher:
         raise DataError("this recipe learns from a teacher: name one with --teacher, or choose --recipe study")
     photos = list_data(config.data, config.train_list, config.test_list)
-    strangers = read_list(config.pairs, config.data) if config.pairs else []
-    listed = {photo.name for photo in [*photos.train, *photos.test]}
-    if both := sorted(listed & {photo.name for photo in strangers}):
+    held_out = read_list(config.pairs, config.data) if config.pairs else []
+    names = {photo.name for photo in [*photos.train, *photos.test]}
+    held_out_names = {photo.name for photo in held_out}
+    if both := sorted(names & held_out_names):
         raise DataError(f"{config.pairs}: shows {both[0]}, who is trained on; the pairs must be of other people")
-    listed |= {photo.name for photo in strangers}
-    train, validation = split_validation(photos.train)
-    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.taught else []
-    size = cut_size(recipe.input_size, recipe.crop_margin)
-    teachers = list(read_recognizers(config.teacher).values()) if config.teacher and recipe.taught else []
-
-    def load(photos: Sequence[Photo], *, learn: bool = False) -> FaceSet | None:
-        # A photo that leaves open whom it shows would teach a wrong name; one to be tested on counts in any case.
-        if not photos:
-            return None
-        places, taught_by = (config.detector, config.cache), teachers if learn else []
-        return load_faces(config.data, photos, *places, size, taught_by, alone=learn, bf16=config.bf16, device=device)
-
-    judged = strangers or photos.test
-    if len({photo.name for photo in judged}) < 2:
+    if len({photo.name for photo in held_out or photos.test}) < 2:
         where = config.pairs or "the test photos (every fourth of a person, or --test-list)"
         raise DataError(
             f"{where}: thresholds need photos of two people at least; add photos, or give others by --pairs"
         )
-    learned, others = load(train, learn=True), load(extra, learn=True)
-    assert learned is not None
-    seen = [learned, *([others] if others else [])]
-    given = (teachers, config.cache, config.seed)
-    morphs = attacked = None
-    if recipe.taught and recipe.morphs:
-        morphs = load_morphs(seen, recipe.morphs, *given, bf16=config.bf16, device=device)
-    if recipe.taught and recipe.attacked:
-        sets, pupil = [*seen, *([morphs] if morphs else [])], config.init if recipe.self_attacked else None
-        attacked = load_attacked(
-            sets, recipe.attacked, *given, pupil=pupil, share=recipe.self_attacked, bf16=config.bf16, device=device
-        )
-    return Data(learned, load(validation), load(photos.test), others, morphs, attacked, load(strangers))
+    listed = names | held_out_names
+    extra = [photo for photo in photos.everything if photo.name not in listed] if recipe.distilled else []
+    return _Lists(*split_validation(photos.train), photos.test, extra, held_out)

@@ -46,9 +46,9 @@ def _direction(update: Tensor) -> Tensor:
     # Filters with their channels last, as they lie in memory.
     last = update.movedim(1, -1)
     matrix = last.flatten(1)
-    moved = orthogonal(matrix) * (ADAMW_SIZE * max(matrix.shape) ** 0.5)
-    shaped: Tensor = moved.view(last.shape).movedim(-1, 1)
-    return shaped
+    direction = orthogonal(matrix) * (ADAMW_SIZE * max(matrix.shape) ** 0.5)
+    filters: Tensor = direction.view(last.shape).movedim(-1, 1)
+    return filters
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ def share_statistics(model: nn.Module) -> None:
     """
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            layer.forward = partial(_normalise, layer, layer.forward)  # type: ignore[method-assign]
+            layer.forward = partial(_normalize, layer, layer.forward)  # type: ignore[method-assign]
 
 
-def _normalise(layer: Any, alone: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+def _normalize(layer: Any, alone: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
     if not layer.training:
         return alone(features)
     axes, shape = [0, *range(2, features.ndim)], (-1, *[1] * (features.ndim - 2))
@@ -37,8 +37,8 @@ def _normalise(layer: Any, alone: Callable[[Tensor], Tensor], features: Tensor) 
         layer.running_var.lerp_(variance * total / (total - 1), layer.momentum)
         layer.num_batches_tracked += 1
     scale = layer.weight * torch.rsqrt(variance + layer.eps)
-    normalised: Tensor = centred * scale.view(shape) + layer.bias.view(shape)
-    return normalised.to(features.dtype)
+    normalized: Tensor = centred * scale.view(shape) + layer.bias.view(shape)
+    return normalized.to(features.dtype)
 
 
 def _over_all(values: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
     Raises:
         PhotoError: the bytes are not such a photo, or one that is damaged, animated, 16-bit or too large.
     """
-    kind = _recognise(data)
+    kind = _recognize(data)
     # Pillow warns on stderr about flaws; what matters to the user is in the notes or the error.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -85,11 +85,11 @@ def read_photo(data: bytes, metadata: MetadataPolicy = "strip") -> Photo:
 
 def read_squares(data: bytes, places: Iterable[tuple[tuple[int, int], int]]) -> list[NDArray[np.uint8]]:
     """Decode what `Photo.encode` returned, and return what `Photo.cut` gives for each corner and side."""
-    image: Image.Image = _PLUGINS[_recognise(data)](io.BytesIO(data))
+    image: Image.Image = _PLUGINS[_recognize(data)](io.BytesIO(data))
     return [cut(image, corner, side) for corner, side in places]
 
 
-def _recognise(data: bytes) -> Format:
+def _recognize(data: bytes) -> Format:
     """Tell the format by the first bytes, and refuse what the header already rules out."""
     if not data:
         raise PhotoError("the file is empty; fetch the photo again")

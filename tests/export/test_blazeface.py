@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from PIL import Image
 
-from face_encryption.export import blazeface, tflite
+from face_encryption.export import blazeface, letterbox, tflite
 from face_encryption.export.blazeface import DetectorFileError, DetectorKind, build_single
 from face_encryption.runtime.onnx_runtime import ort
 
@@ -337,7 +337,7 @@ def test_a_removed_box_joins_no_later_cluster(nms_session: ort.InferenceSession)
 def letterbox_session() -> ort.InferenceSession:
     builder = tflite.GraphBuilder()
     image = builder.input("image", TensorProto.UINT8, ["height", "width", 3])
-    picture, _ = blazeface.letterbox(builder, image, 128)
+    picture, _ = letterbox.letterbox(builder, image, 128)
     builder.output("picture", picture, TensorProto.FLOAT, [1, 128, 128, 3])
     return open_session(builder.model("part"))
 

@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
+from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.cloak import GRID, CloakReference, Source, cloak_in_turn
 from face_encryption.export.face_mask import UPRIGHT
-from face_encryption.export.graphs import FEATURE, cloak_graph, cloak_reference_graph, gradient_graph
+from face_encryption.export.graphs import cloak_graph, cloak_reference_graph, gradient_graph
 from face_encryption.export.loop import looped
 from face_encryption.export.others import other_source, other_surrogate
 from face_encryption.export.pipeline import export_artifacts
-from face_encryption.export.validate import picture
+from face_encryption.export.surrogate import FEATURE
 from face_encryption.export.views import shrink
 from face_encryption.export.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
-from face_encryption.training.onnx_network import OnnxNetwork
+from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
+from face_encryption.training.distill.onnx_network import OnnxNetwork
 
 KEYPOINTS = np.array([[33, 31], [67, 30], [50, 50], [50, 67], [10, 40], [90, 40]], np.float32)
 NUMBERS = {"budget": np.array(0.06, np.float32), "clamp": np.array(16, np.float32), "seed": np.array(3)}
@@ -79,7 +80,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AlignedRecogni
     small_network(folder / "one.onnx")
     small_network(folder / "two.onnx", size=72, seed=1)
     (folder / "both.toml").write_text(
-        '[one]\nmodel = "one.onnx"\nmean = 127.5\nstd = 128\n'
+        '[one]\nmodel = "one.onnx"\nmean = 127.5\nstd = 128\nthreshold = 0.25\nlicence = "MIT"\n'
         '[two]\nmodel = "two.onnx"\nchannels = "BGR"\nmean = [100, 110, 120]\nstd = 60\n'
         "template = [[20, 20], [52, 20], [36, 36], [36, 52]]\n"
     )
@@ -104,7 +105,7 @@ def test_anothers_network_is_read_right(others: dict[str, AlignedRecognizer]) ->
         assert torch.allclose(embedding[0], torch.from_numpy(want), atol=1e-5)
 
 
-def test_real_recognisers_are_read_right(shared: Path) -> None:
+def test_real_recognizers_are_read_right(shared: Path) -> None:
     (recognizer,) = read_recognizers(shared / "models" / "sface.onnx").values()
     face = picture(112)
     with torch.no_grad():
@@ -218,12 +219,17 @@ def test_protect_uses_the_cloak_that_was_exported(
     tmp_path: Path,
     printed_on_loading: Callable[[Path], str],
 ) -> None:
-    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", others=others, report=lambda _: None)
+    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", surrogates=others, report=lambda _: None)
     assert {check.graph for check in checks} > {"attack-feature.onnx", "cloak-reference.onnx"}
     assert printed_on_loading(tmp_path / "artifacts") == ""
     protector = Protector(tmp_path / "artifacts")
-    assert protector.artifacts.several
-    assert protector.artifacts.attack("feature").text("surrogates") == '["ours", "one", "two"]'
+    manifest = protector.artifacts.manifest
+    thresholds = [0.25, 0.4, protector.artifacts.manifest.recognizer.threshold]
+    assert [each.name for each in manifest.surrogates] == ["one", "two", "recognizer"]
+    assert [each.embedding for each in manifest.surrogates] == [20, 20, 512]
+    assert [each.threshold for each in manifest.surrogates] == thresholds
+    assert [manifest.content["graphs"][f"attack-feature-step-{turn}"]["turn"] for turn in range(3)] == [0, 1, 2]
+    assert manifest.content["licences"][-2]["licence"] == "MIT"
     png = io.BytesIO()
     Image.fromarray(astronaut).save(png, "PNG")
     chosen = Settings(budget=0.06, clamp=32, steps=6)
@@ -238,7 +244,7 @@ def test_protect_uses_the_cloak_that_was_exported(
     darker = io.BytesIO()
     Image.fromarray(astronaut[:, ::-1] // 2).save(darker, "PNG")
     gallery = protector.enroll(darker.getvalue())
-    assert gallery.shape == (1, 512 + 512 + 20 + 20)
+    assert gallery.shape == (1, 20 + 20 + 512)
     known = protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery))
     assert known.faces[0].gallery == 1
     assert known.data != protected.data
@@ -253,6 +259,7 @@ def test_protect_uses_the_cloak_that_was_exported(
         ('mean = "127.5"', "mean"),
         ("mean = [1, 2]", "mean"),
         ("weight = 0", "weight"),
+        ("threshold = 2", "threshold"),
         ("template = [[20, 20], [52]]", "template"),
     ],
 )

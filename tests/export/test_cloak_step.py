@@ -15,11 +15,11 @@ from skimage.metrics import structural_similarity
 
 from face_encryption.export.cli import CHECKPOINT
 from face_encryption.export.cloak import GRID, Cloak, Source, cloak_in_turn
-from face_encryption.export.graphs import FaceRecognizer, Surrogate
 from face_encryption.export.others import source
+from face_encryption.export.surrogate import FaceRecognizer, Surrogate
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]
 BUDGET, CLAMP, SEED = 0.06, 20.0, 11

@@ -10,12 +10,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
+from face_encryption.export.cases import picture
 from face_encryption.export.gradient import fold_batch_norm
-from face_encryption.export.graphs import LABEL, Surrogate, gradient_graph, label_step_graph
+from face_encryption.export.graphs import gradient_graph, label_step_graph
 from face_encryption.export.loop import looped
-from face_encryption.export.validate import picture
+from face_encryption.export.surrogate import LABEL, Surrogate
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import Description, Recognizer
+from face_encryption.training.checkpoint import Description
+from face_encryption.training.model import Recognizer
 
 
 class VggLike(nn.Module):

@@ -16,15 +16,16 @@ from PIL import Image
 from torch import nn
 
 from face_encryption.export.calibration import HEADROOM, calibrate, faces_of, read_ranges, write_ranges
-from face_encryption.export.graphs import FEATURE, OBJECTIVES, Surrogate
+from face_encryption.export.cases import picture
 from face_encryption.export.integer import RangesError, float_gradient, integer_gradient, ranged
 from face_encryption.export.pipeline import RANGES
-from face_encryption.export.validate import picture
+from face_encryption.export.surrogate import FEATURE, OBJECTIVES, Surrogate
 from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.cli import main
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.faces import open_detector
-from face_encryption.training.model import Description, Recognizer, save_checkpoint
+from face_encryption.training.checkpoint import Description, save_checkpoint
+from face_encryption.training.data.cutting import open_detector
+from face_encryption.training.model import Recognizer
 
 SIZE = 24
 

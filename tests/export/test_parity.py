@@ -16,25 +16,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from face_encryption.export.attack import FEATHER, GRID, Attack, Square
+from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graphs import (
-    FEATURE,
-    LABEL,
-    TEMPERATURE,
-    FaceRecognizer,
-    Objective,
-    Surrogate,
-    fold,
-    gradient_graph,
-    label_step_graph,
-)
+from face_encryption.export.graphs import gradient_graph, label_step_graph
 from face_encryption.export.loop import looped
 from face_encryption.export.noise import random_start
-from face_encryption.export.validate import Check, ParityError, Validator, picture
+from face_encryption.export.surrogate import FEATURE, LABEL, TEMPERATURE, FaceRecognizer, Objective, Surrogate, fold
+from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.views import DRAWS, draw_view
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 STEPS = [1, 2, 3, 4, 8]
 EPSILON, STEP_SIZE, SEED = 8.0, 2.0, 11
@@ -82,7 +74,7 @@ class Setup:
     ) -> dict[str, Any]:
         # The nearest other label: one far from the face is reached halfway, where rounding decides how far exactly.
         return {
-            "label": np.array(self.own if direction < 0 else self.recognise(self.face)[1].argsort()[-2]),
+            "label": np.array(self.own if direction < 0 else self.recognize(self.face)[1].argsort()[-2]),
             "direction": np.float32(direction),
             "epsilon": np.float32(epsilon),
             "step_size": np.float32(step_size),
@@ -91,7 +83,7 @@ class Setup:
             "seed": np.array(SEED),
         }
 
-    def recognise(self, face: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def recognize(self, face: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         with torch.no_grad():
             embedding, probabilities = FaceRecognizer(self.reference)(torch.from_numpy(face))
         return embedding.numpy(), probabilities.numpy()
@@ -104,7 +96,7 @@ def setup(float_artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
     detector = ort.InferenceSession(str(float_artifacts / "detector.onnx"))
     face, _ = cut_square(astronaut, detect(detector, astronaut)[0].box, description.crop_margin)
     setup = Setup(graphs, Surrogate(model, description).eval(), face, 0)
-    setup.own = int(setup.recognise(face)[1].argmax())
+    setup.own = int(setup.recognize(face)[1].argmax())
     return setup
 
 
@@ -123,7 +115,7 @@ def tensors(given: dict[str, Any]) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("side", [40, 112, 224, 301])
 def test_1_recognizer(setup: Setup, side: int) -> None:
     face = np.resize(setup.face, (side, side, 3))
-    for got, want in zip(setup.graphs.run("recognizer", face=face), setup.recognise(face), strict=True):
+    for got, want in zip(setup.graphs.run("recognizer", face=face), setup.recognize(face), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-4)
 
 
@@ -136,7 +128,7 @@ def test_2_gradient_of_the_shipped_recognizer(setup: Setup, objective: Objective
     session = ort.InferenceSession(ir.serde.serialize_model(graph).SerializeToString())
     square = plain_square(setup.face)
     image = plain_view(square, torch.zeros(3, *setup.face.shape[:2]))
-    target = setup.settings(1.0)["label"] if objective is LABEL else setup.recognise(picture(120))[0]
+    target = setup.settings(1.0)["label"] if objective is LABEL else setup.recognize(picture(120))[0]
     want, loss = setup.reference.gradient(objective)(image, torch.tensor(target))
     got, got_loss, embedding = session.run(None, {"image": image.numpy(), objective.target: target})
     assert np.linalg.norm(got - want.numpy()) / np.linalg.norm(want.numpy()) < 1e-4
@@ -218,7 +210,7 @@ def test_5_outcome(setup: Setup, steps: int, direction: float) -> None:
     chosen = setup.settings(direction)
     got, _ = setup.graphs.run("attack-label", face=setup.face, steps=steps, **chosen)
     want, _ = setup.attack.repeated(steps, torch.from_numpy(setup.face), *tensors(chosen).values())
-    (embedding, probabilities), (expected_embedding, expected) = setup.recognise(got), setup.recognise(want.numpy())
+    (embedding, probabilities), (expected_embedding, expected) = setup.recognize(got), setup.recognize(want.numpy())
     assert embedding @ expected_embedding >= 0.99
     label = int(chosen["label"])
     assert probabilities[label] == pytest.approx(expected[label], abs=1e-2)

@@ -1,21 +1,29 @@
 """The folder that an export leaves: complete, small, self-describing, and written whole or not at all."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 from click.testing import CliRunner
 
 from face_encryption.export.cli import CHECKPOINT, export
-from face_encryption.export.pipeline import CLOAK_DEFAULTS, LABEL_DEFAULTS, export_artifacts
+from face_encryption.export.defaults import CLOAK_DEFAULTS, LABEL_DEFAULTS
+from face_encryption.export.manifest import sha256
+from face_encryption.export.pipeline import export_artifacts
 from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.export.weights import with_bodies
-from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+from face_encryption.runtime.onnx_runtime import ort
+from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
+from face_encryption.training.model import Recognizer
 
-ATTACKS = [f"attack-{name}.onnx" for name in ("label", "label-step", "feature", "feature-step-0")]
+GRAPHS = [f"attack-{name}.onnx" for name in ("label", "label-step", "feature", "feature-step-0", "feature-step-1")]
+GRAPHS += ["attack-feature-6.onnx", "cloak-reference.onnx", "detector.onnx", "recognizer.onnx"]
+FILES = {"manifest.json", "weights.bin", *GRAPHS}
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -23,11 +31,16 @@ def metadata(path: Path) -> dict[str, str]:
     return {entry.key.removeprefix("face_encryption."): entry.value for entry in model.metadata_props}
 
 
+def manifest_of(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "manifest.json").read_text()))
+
+
 def test_one_copy_of_the_weights(artifacts: Path) -> None:
     model, _ = load_checkpoint(CHECKPOINT)
-    weights = sum(parameter.numel() * 4 for parameter in model.parameters())
-    assert sum(file.stat().st_size for file in artifacts.iterdir()) <= 1.15 * weights
-    assert {file.name for file in artifacts.iterdir()} == {"detector.onnx", "recognizer.onnx", "weights.bin", *ATTACKS}
+    weights = sum(parameter.numel() * 2 for parameter in model.parameters())
+    assert (artifacts / "weights.bin").stat().st_size <= 1.15 * weights
+    assert sum(file.stat().st_size for file in artifacts.iterdir()) <= 36e6
+    assert {file.name for file in artifacts.iterdir()} == FILES
 
 
 def test_loading_prints_nothing(
@@ -36,7 +49,7 @@ def test_loading_prints_nothing(
     assert [printed_on_loading(folder) for folder in (artifacts, float_artifacts)] == ["", ""]
 
 
-@pytest.mark.parametrize("name", ["detector.onnx", "recognizer.onnx", *ATTACKS])
+@pytest.mark.parametrize("name", GRAPHS)
 def test_only_standard_operators(artifacts: Path, name: str) -> None:
     model = onnx.load(artifacts / name, load_external_data=False)
     assert {(entry.domain, entry.version) for entry in model.opset_import} == {("", 18)}
@@ -45,20 +58,50 @@ def test_only_standard_operators(artifacts: Path, name: str) -> None:
     assert not [node.op_type for node in nodes if node.op_type.startswith("Random")]
 
 
-@pytest.mark.parametrize("name", ["recognizer.onnx", *ATTACKS])
-def test_graphs_describe_themselves(artifacts: Path, name: str) -> None:
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_say_what_they_are(artifacts: Path, name: str) -> None:
+    kind = name.removesuffix(".onnx")
+    kind = re.sub(r"-\d+$", "" if "step" in kind else "-unrolled", kind)
+    checkpoint = {} if kind == "detector" else {"checkpoint_sha256": sha256(CHECKPOINT)}
+    assert metadata(artifacts / name) == {"kind": kind} | checkpoint
+    assert manifest_of(artifacts)["graphs"][name.removesuffix(".onnx")]["kind"] == kind
+
+
+def test_the_manifest_describes_the_folder(artifacts: Path) -> None:
     _, description = load_checkpoint(CHECKPOINT)
-    found = metadata(artifacts / name)
-    assert json.loads(found["classes"]) == description.classes
-    assert json.loads(found["thresholds"]) == description.thresholds
-    assert json.loads(found["mean"]) == list(description.mean)
-    assert float(found["crop_margin"]) == description.crop_margin
-    assert int(found["input_size"]) == description.input_size
-    assert found["checkpoint_sha256"] == metadata(artifacts / "recognizer.onnx")["checkpoint_sha256"]
-    assert {"version", "std", "licence", "training_data", "format_version", "kind"} <= set(found)
-    if name != "recognizer.onnx":
-        assert found["arithmetic"] == "int8"
-        assert json.loads(found["defaults"]) == (LABEL_DEFAULTS if "label" in name else CLOAK_DEFAULTS)
+    found = manifest_of(artifacts)
+    assert found["format"] == 6
+    files = {name: (sha256(artifacts / name), (artifacts / name).stat().st_size) for name in FILES - {"manifest.json"}}
+    assert {name: (each["sha256"], each["bytes"]) for name, each in found["files"].items()} == files
+    recognizer = found["recognizer"]
+    for key in ("classes", "thresholds", "crop_margin", "input_size", "training_data"):
+        assert recognizer[key] == getattr(description, key)
+    assert (recognizer["embedding"], recognizer["arithmetic"], recognizer["precision"]) == (512, "int8", "fp16")
+    assert found["surrogates"] == [
+        {"name": "mobilefacenet", "embedding": 192, "thresholds": {"0.01": 0.3565}},
+        {"name": "recognizer", "embedding": 512, "thresholds": description.thresholds},
+    ]
+    assert found["match"]["far"] in description.thresholds
+    assert (found["cloak"], found["label"]) == (CLOAK_DEFAULTS, LABEL_DEFAULTS)
+    assert found["checkpoint_sha256"] == sha256(CHECKPOINT)
+    assert all(each.keys() == {"what", "licence", "source", "sha256"} for each in found["licences"])
+
+
+def test_the_manifest_describes_the_graphs(artifacts: Path) -> None:
+    graphs = manifest_of(artifacts)["graphs"]
+    assert {graph["file"] for graph in graphs.values()} == set(GRAPHS)
+    for graph in graphs.values():
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = ort.InferenceSession(artifacts / graph["file"], options, providers=["CPUExecutionProvider"])
+        for said, values in ((graph["inputs"], session.get_inputs()), (graph["outputs"], session.get_outputs())):
+            assert [(each["name"], each["shape"]) for each in said] == [(each.name, each.shape) for each in values]
+            names = [each.type.replace("float", "float32") for each in values]
+            assert [f"tensor({each['dtype']})" for each in said] == names
+    face = {"name": "face", "dtype": "uint8", "shape": ["S", "S", 3]}
+    assert graphs["recognizer"]["inputs"] == [face]
+    assert graphs["cloak-reference"]["outputs"] == [{"name": "reference", "dtype": "float32", "shape": [704]}]
+    assert [graphs[f"attack-feature-step-{turn}"]["turn"] for turn in (0, 1)] == [0, 1]
 
 
 def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,19 +121,18 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     for name in ("attack-label-8.onnx", "notes.txt"):  # what earlier versions wrote, and what is not ours
         (out / name).write_text("before")
     arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--precision", "int8"]
+    arguments += ["--unroll", "3", "--side", "96"]
     result = CliRunner().invoke(export, arguments)
     assert result.exit_code == 0, result.output
-    assert {path.name for path in out.iterdir()} == {
-        "detector.onnx",
-        "recognizer.onnx",
-        "weights.bin",
-        "notes.txt",
-        *ATTACKS,
-    }
-    assert metadata(out / "detector.onnx")["kind"] == "detector"
-    assert metadata(out / "recognizer.onnx")["precision"] == "int8"
-    assert metadata(out / "attack-feature.onnx")["arithmetic"] == "fp32"
-    assert (out / "weights.bin").stat().st_size <= 9.5e6  # one copy for all graphs
+    written = FILES | {"attack-label-3.onnx", "attack-feature-4.onnx"}  # the cloak in whole rounds of two recognizers
+    assert {path.name for path in out.iterdir()} == written | {"notes.txt"}
+    found = manifest_of(out)
+    assert set(found["files"]) == written - {"manifest.json"}
+    graph = found["graphs"]["attack-label-3"]
+    assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
+    assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
+    assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "fp32")
+    assert (out / "weights.bin").stat().st_size <= 11e6  # one copy for all graphs
 
 
 @pytest.mark.parametrize(

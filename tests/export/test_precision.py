@@ -9,13 +9,13 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graphs import fold
 from face_encryption.export.precision import MANY, Narrow, digest, narrow_graph, narrow_weights, rounded
-from face_encryption.export.validate import picture
+from face_encryption.export.surrogate import fold
 from face_encryption.export.weights import WeightsFile, with_bodies
 from face_encryption.runtime.onnx_runtime import ort
-from face_encryption.training.model import load_checkpoint
+from face_encryption.training.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
 from face_encryption.export.attack import feather_mask
-from face_encryption.export.validate import picture
+from face_encryption.export.cases import picture
 from face_encryption.export.views import resampling_matrix
 
 

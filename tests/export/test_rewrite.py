@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from face_encryption.export import rewrite
 from face_encryption.export.gradient import trace_gradient
 from face_encryption.export.graphs import to_onnx
+from face_encryption.export.pooling import mask_before_unpooling
+from face_encryption.export.strided import join_strided
 from face_encryption.runtime.onnx_runtime import ort
 
 MAX_POOL_GRADIENT = torch.ops.face_encryption.max_pool_gradient.default
@@ -97,7 +98,7 @@ def rewritten(graph_module: fx.GraphModule, rule: Callable[[fx.Graph], None]) ->
 def test_maxima_are_found_by_comparing(kernel: int, stride: int, padding: int) -> None:
     torch.manual_seed(0)
     before, autograd = traced(Pooled(kernel, stride, padding), 24)
-    after = rewritten(before, rewrite.mask_before_unpooling)
+    after = rewritten(before, mask_before_unpooling)
     assert MAX_POOL_GRADIENT in targets(after)
     model = check(after, autograd, 24)
     (pooling,) = [node for node in model.graph if node.op_type == "MaxPool"]
@@ -109,7 +110,7 @@ def test_maxima_are_found_by_comparing(kernel: int, stride: int, padding: int) -
 def test_windows_that_do_not_tile_keep_their_indices(kernel: int, stride: int, padding: int) -> None:
     torch.manual_seed(0)
     before, autograd = traced(Pooled(kernel, stride, padding), 23)
-    after = rewritten(before, rewrite.mask_before_unpooling)
+    after = rewritten(before, mask_before_unpooling)
     assert MAX_POOL_GRADIENT not in targets(after)
     check(after, autograd, 23)
 
@@ -120,7 +121,7 @@ def test_a_maximum_of_negative_values_keeps_its_index() -> None:
     pooled = Pooled(3, 2, 1)
     pooled.layers = nn.Sequential(pooled.layers[0], pooled.layers[2])
     before, autograd = traced(pooled, 24)
-    after = rewritten(before, rewrite.mask_before_unpooling)
+    after = rewritten(before, mask_before_unpooling)
     assert MAX_POOL_GRADIENT not in targets(after)
     check(after, autograd, 24)
 
@@ -133,7 +134,7 @@ def test_strided_gradients_are_added_before_their_pixels_are_put_together(
 ) -> None:
     torch.manual_seed(0)
     before, autograd = traced(Downsampled(kernel, other, stride), size)
-    after = rewritten(before, rewrite.join_strided)
+    after = rewritten(before, join_strided)
     assert targets(after).count(STRIDED_GRADIENT) == 1
     model = check(after, autograd, size)
     assert not [node for node in model.graph if node.op_type == "ConvTranspose"]
@@ -145,7 +146,7 @@ def test_the_gradient_of_a_convolution_of_single_channels_is_made_of_such(kernel
     torch.manual_seed(0)
     wide, deep = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, kernel, 2, padding, groups=16)
     before, autograd = traced(nn.Sequential(wide, nn.ReLU(), deep), size)
-    after = rewritten(before, rewrite.join_strided)
+    after = rewritten(before, join_strided)
     assert targets(after).count(STRIDED_GRADIENT) == 1
     model = check(after, autograd, size)
     assert not [node for node in model.graph if node.op_type == "ConvTranspose"]
@@ -169,7 +170,7 @@ def test_pixels_are_not_put_together_only_to_be_spread(kernel: int, padding: int
     pooled = Pooled(3, 2, 1)
     pooled.layers[0] = nn.Conv2d(3, 16, kernel, 2, padding)
     before, autograd = traced(pooled, 24)
-    model = check(rewritten(before, rewrite.mask_before_unpooling), autograd, 24)
+    model = check(rewritten(before, mask_before_unpooling), autograd, 24)
     count = {
         name: len([node for node in model.graph if node.op_type == name]) for name in ("ConvTranspose", "DepthToSpace")
     }
@@ -182,7 +183,7 @@ def test_few_channels_stay_one_matrix_product() -> None:
     torch.manual_seed(0)
     module = nn.Conv2d(3, 16, 7, 2, 3)
     before, autograd = traced(module, 24)
-    after = rewritten(before, rewrite.join_strided)
+    after = rewritten(before, join_strided)
     assert STRIDED_GRADIENT not in targets(after)
     check(after, autograd, 24)
 
@@ -191,7 +192,7 @@ def test_a_stride_beyond_the_kernel_is_left_alone() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 8, 3, 4, 1))
     before, autograd = traced(module, 24)
-    check(rewritten(before, rewrite.join_strided), autograd, 24)
+    check(rewritten(before, join_strided), autograd, 24)
 
 
 def test_a_traced_gradient_has_been_rewritten() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from face_encryption.runtime.batch import Batch, Report
+from face_encryption.runtime.cli.batch import Batch, Report
 from face_encryption.runtime.files import PROTECTED, Target, choose_targets, write
 
 SIZE = 50_000

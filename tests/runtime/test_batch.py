@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from face_encryption.runtime import FaceEncryptionError, NoFaceError, OutputError, PhotoError
-from face_encryption.runtime.batch import Batch, Report, Work
+from face_encryption.runtime.cli.batch import Batch, Report, Work
 from face_encryption.runtime.errors import STILL_A_MATCH
 from face_encryption.runtime.files import PROTECTED, Target, choose_targets, write
 

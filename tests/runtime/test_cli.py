@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from face_encryption.runtime import PhotoError, Settings, cli
+from face_encryption.runtime import PhotoError, Settings
+from face_encryption.runtime.cli import group, main
 from face_encryption.runtime.errors import STILL_A_MATCH
 from face_encryption.runtime.photo import read_photo
 from face_encryption.runtime.report import suggest_stronger
 
-from .graphs import CLOAK, RECOGNIZER, artifacts_folder
+from .graphs import MANIFEST, artifacts_folder, describe, graph_file
 from .photos import BAD_PHOTOS
 
 Run = Callable[..., Result]
@@ -33,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
         return result
 
@@ -47,7 +49,7 @@ def use_artifacts(monkeypatch: pytest.MonkeyPatch, artifacts: Path) -> None:
 
 @pytest.fixture
 def fake_artifacts(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Artifacts whose metadata is right, for what fails before a graph is run."""
+    """Artifacts whose manifest is right, for what fails before a graph is run."""
     monkeypatch.setenv("FACE_ENCRYPTION_ARTIFACTS", str(artifacts_folder(tmp_path_factory.mktemp("artifacts"))))
 
 
@@ -69,7 +71,7 @@ def test_protect(run: Run, photo_file: Path) -> None:
     result = run("protect", "photo.png", "--strength", "high")
     assert result.exit_code == 0
     assert re.fullmatch(
-        r"photo\.png face 1: no longer matches \(similarity -?\d\.\d\d, threshold \d\.\d\d\), "
+        r"photo\.png face 1: no longer matches \(similarity -?\d\.\d\d, threshold \d\.\d\d[^)]*\), "
         r'was ".+ \d\.\d\d" now ".+ \d\.\d\d", change <= \d+ levels, \d\d\.\d dB, \d+\.\d s\n',
         result.stdout,
     )
@@ -92,14 +94,15 @@ def test_protect_as_json(run: Run, photo_file: Path) -> None:
     assert (face["budget"], face["clamp"], face["steps"]) == (0.02, 6, 1)
     assert not {"epsilon", "step_size"} & set(face)
     assert face["number"] == 1
-    assert face["matched"] == (face["similarity"] >= face["threshold"])
+    results = [face, *face["surrogates"]]
+    assert face["matched"] == any(each["similarity"] >= each["threshold"] for each in results)
     assert 0 < face["change"] <= 6
     assert set(face) >= {"box", "score", "keypoints", "before", "after", "psnr", "seconds"}
 
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
 def test_label_and_consent(run: Run, artifacts: Path) -> None:
-    classes = json.loads(run("inspect", "--json").stdout)["graphs"][-1]["metadata"]["classes"]
+    classes = json.loads(run("inspect", "--json").stdout)["recognizer"]["classes"]
     refused = run("protect", "photo.png", "--steps", 1, "--label", classes[0], "-o", "a.png")
     assert refused.exit_code == 2
     assert f'makes "{classes[0]}" the match' in refused.stderr.splitlines()[-1]
@@ -437,14 +440,17 @@ def test_missing_artifacts(run: Run, monkeypatch: pytest.MonkeyPatch, command: s
 
 @pytest.mark.usefixtures("photo_file")
 def test_artifacts_of_another_version(run: Run, tmp_path: Path) -> None:
-    artifacts_folder(tmp_path / "artifacts", recognizer=RECOGNIZER | {"format_version": "7"})
-    assert_one_line_error(run("protect", "photo.png"), 5, "recognizer.onnx: format version 7")
+    artifacts_folder(tmp_path / "artifacts", format=7)
+    assert_one_line_error(run("protect", "photo.png"), 5, "manifest.json: format 7")
 
 
 @pytest.mark.usefixtures("photo_file")
 def test_artifacts_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
-    artifacts_folder(tmp_path / "artifacts", cloak=CLOAK | {"checkpoint_sha256": "other"})
-    assert_one_line_error(run("protect", "photo.png"), 5, "another checkpoint")
+    folder = artifacts_folder(tmp_path / "artifacts")
+    graph_file(folder / "attack-feature.onnx", "attack-feature", "def")
+    assert_one_line_error(run("protect", "photo.png"), 5, "attack-feature.onnx: not the file that manifest.json")
+    describe(folder, MANIFEST)
+    assert_one_line_error(run("protect", "photo.png"), 5, "attack-feature.onnx: its checkpoint_sha256 is def")
 
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")
@@ -484,9 +490,7 @@ def test_a_face_by_hand(run: Run) -> None:
 def test_inspect(run: Run) -> None:
     assert "recognizer.onnx" in run("inspect").stdout
     found = json.loads(run("inspect", "--json").stdout)
-    assert found["graphs"][0]["metadata"]["defaults"]["strength"]["medium"][0] == {"budget": 0.05, "clamp": 20}
-    assert found["graphs"][0]["metadata"]["surrogates"] == ["ours"]
-    assert found["graphs"][1]["metadata"]["defaults"]["epsilon"] == 8
+    assert found == json.loads(Path(os.environ["FACE_ENCRYPTION_ARTIFACTS"], "manifest.json").read_text())
     assert_one_line_error(run("inspect", "elsewhere"), 5, "elsewhere: no such folder")
 
 
@@ -500,7 +504,7 @@ def test_version_and_help(run: Run) -> None:
 
 def test_stage_that_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("dream", "face_encryption.dreaming.cli:dream", "face_encryption.commands")
-    monkeypatch.setattr(cli, "_other_stages", lambda: {"dream": entry})
+    monkeypatch.setattr(group, "_other_stages", lambda: {"dream": entry})
     assert "Not installed: install face-encryption[dreaming]" in run("--help").stdout
     for arguments in ([], ["x", "--y", "z"], ["--help"]):
         assert_one_line_error(run("dream", *arguments), 2, "install face-encryption[dreaming]")
@@ -514,7 +518,7 @@ def test_stage_that_finds_its_packages_missing_when_it_runs(
     (tmp_path / "stages" / "dreaming" / "cli.py").write_text(command)
     monkeypatch.syspath_prepend(tmp_path)
     entry = EntryPoint("dream", "stages.dreaming.cli:dream", "face_encryption.commands")
-    monkeypatch.setattr(cli, "_other_stages", lambda: {"dream": entry})
+    monkeypatch.setattr(group, "_other_stages", lambda: {"dream": entry})
     assert run("dream", "--help").exit_code == 0
     assert_one_line_error(run("dream"), 2, "No module named 'no_such_package'; install face-encryption[dreaming]")
 
@@ -594,7 +598,8 @@ def test_photo_too_large_for_the_memory(
     def fail(_: Path) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(cli, "read", fail)
+    for command in ("detect", "protect"):
+        monkeypatch.setattr(import_module(f"face_encryption.runtime.cli.{command}"), "read", fail)
 
     assert_one_line_error(run("detect", "photo.png"), 3, "not enough memory")
     given = ["protect", "photo.png", "--steps", "1", "--gallery", "photo.png"]

@@ -130,7 +130,7 @@ SEEN = _Session([[100, 10, 140, 50], [10, 10, 50, 50], [60, 10, 100, 50], [12, 1
 
 
 def test_faces_are_numbered_from_the_left_and_doubts_are_kept_apart() -> None:
-    seen = find_faces(SEEN, PHOTO)
+    seen = find_faces(SEEN, PHOTO, 0.5, 0.4)
     assert [face.box for face in seen.faces] == [(10, 10, 50, 50), (100, 10, 140, 50)]
     assert [face.box for face in seen.unsure] == [(60, 10, 100, 50)]  # the other one shows the first face again
     (note,) = detection_notes(seen)
@@ -139,22 +139,22 @@ def test_faces_are_numbered_from_the_left_and_doubts_are_kept_apart() -> None:
 
 
 def test_what_a_note_says_to_do_finds_the_face() -> None:
-    for found in (find_faces(SEEN, PHOTO, 0.44), find_faces(SEEN, PHOTO, boxes=[(60, 10, 100, 50)])):
+    for found in (find_faces(SEEN, PHOTO, 0.44, 0.4), find_faces(SEEN, PHOTO, 0.5, 0.4, boxes=[(60, 10, 100, 50)])):
         assert [face.box for face in found.faces] == [(10, 10, 50, 50), (60, 10, 100, 50), (100, 10, 140, 50)]
         assert not found.unsure
 
 
 def test_a_box_by_hand_takes_the_place_of_what_was_found_there() -> None:
-    seen = find_faces(SEEN, PHOTO, boxes=[(8, 8, 48, 48)])
+    seen = find_faces(SEEN, PHOTO, 0.5, 0.4, boxes=[(8, 8, 48, 48)])
     assert (seen.faces[0].box, seen.faces[0].score) == ((8, 8, 48, 48), 1)
     assert len(seen.faces) == 2
     assert (seen.faces[0].keypoints == 28).all()
     with pytest.raises(ValueError, match=r"the box 200,0,220,20 is not in the photo of 200x100"):
-        find_faces(SEEN, PHOTO, boxes=[(200, 0, 220, 20)])
+        find_faces(SEEN, PHOTO, 0.5, 0.4, boxes=[(200, 0, 220, 20)])
 
 
 def test_small_and_cut_faces_are_named() -> None:
-    seen = find_faces(_Session([[-30, 10, 30, 70], [150, 20, 165, 35], [60, 10, 120, 70]]), PHOTO)
+    seen = find_faces(_Session([[-30, 10, 30, 70], [150, 20, 165, 35], [60, 10, 120, 70]]), PHOTO, 0.5, 0.4)
     cut, small = detection_notes(seen)
     assert cut.startswith("face 1 at -30,10 to 30,70 is cut by the photo's border")
     assert small.startswith("face 3 at 150,20 to 165,35 is only 15 pixels large")

@@ -11,11 +11,17 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from face_encryption.runtime import ArtifactsError, Face, NoFaceError, ProtectedPhoto, Protector, SettingError, Settings
+from face_encryption.runtime import protector as protector_module
+from face_encryption.runtime.artifacts import Artifacts
+from face_encryption.runtime.comparison import Subject
 from face_encryption.runtime.faces import Detection, cut_square, square_around
+from face_encryption.runtime.part import Part
 from face_encryption.runtime.photo import read_photo
-from face_encryption.runtime.settings import CloakPlan, LabelPlan
+from face_encryption.runtime.report import result_json, result_line
+from face_encryption.runtime.results import FaceResult, Recognition
+from face_encryption.runtime.settings import CloakPlan
 
-from .graphs import CLOAK, LABEL_DEFAULTS, artifacts_folder
+from .graphs import OTHER, OWN, artifacts_folder
 from .photos import encoded
 
 Pixels = NDArray[np.uint8]
@@ -51,7 +57,7 @@ def turned(image: Pixels, degrees: float) -> Pixels:
 
 def ellipse(protector: Protector, face: Face, shape: tuple[int, ...], upright: bool = False) -> NDArray[np.bool_]:
     """What a cloak may change, bool [H, W], and a cell of the steps' grid around it; tilted as the face, or not."""
-    (x, y), side = square_around(face.box, float(protector.artifacts.recognizer.text("crop_margin")))
+    (x, y), side = square_around(face.box, protector.artifacts.manifest.recognizer.crop_margin)
     right_eye, left_eye, _, mouth = face.keypoints[:4]
     down = np.array([0, 1]) if upright else mouth - (right_eye + left_eye) / 2
     down = down / np.linalg.norm(down)
@@ -89,7 +95,7 @@ def test_a_larger_budget_protects_more(protector: Protector, photo: bytes) -> No
 @pytest.mark.parametrize("budget", [0.01, 0.04])
 def test_the_budget_bounds_what_is_seen(protector: Protector, photo: bytes, astronaut: Pixels, budget: float) -> None:
     protected = protector.protect(photo, Settings(budget=budget, clamp=255))
-    margin = float(protector.artifacts.recognizer.text("crop_margin"))
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     box = protected.faces[0].face.box
     before, after = (cut_square(image, box, margin)[0] for image in (astronaut, decoded(protected.data)))
     assert budget / 2 < 1 - structural_similarity(before, after, channel_axis=2) < budget
@@ -120,9 +126,9 @@ def test_what_is_reported_is_what_the_file_holds(protector: Protector, photo: by
     protected = protector.protect(photo)
     (result,) = protected.faces
     saved = decoded(protected.data)
-    margin = float(protector.artifacts.recognizer.text("crop_margin"))
-    before = protector.recognise(cut_square(astronaut, result.face.box, margin)[0])
-    after = protector.recognise(cut_square(saved, result.face.box, margin)[0])
+    margin = protector.artifacts.manifest.recognizer.crop_margin
+    before = protector.recognize(cut_square(astronaut, result.face.box, margin)[0])
+    after = protector.recognize(cut_square(saved, result.face.box, margin)[0])
     assert result.similarity == pytest.approx(float(before.embedding @ after.embedding), abs=1e-5)
     assert result.after.name == after.name
     assert result.after.probability == pytest.approx(after.probability, abs=1e-5)
@@ -145,7 +151,7 @@ def test_pixels_outside_the_ellipse_never_change(protector: Protector, astronaut
 
 def test_pixels_outside_the_square_never_change(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     protected = protector.protect(photo, Settings(away=True))
-    margin = float(protector.artifacts.recognizer.text("crop_margin"))
+    margin = protector.artifacts.manifest.recognizer.crop_margin
     square, (x, y) = cut_square(astronaut, protected.faces[0].face.box, margin)
     difference = changed(astronaut, decoded(protected.data))
     difference[y : y + len(square), x : x + len(square)] = 0
@@ -198,17 +204,18 @@ def test_targeted(protector: Protector, photo: bytes) -> None:
 def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     darker = Image.fromarray(astronaut).transpose(Image.Transpose.FLIP_LEFT_RIGHT).point(lambda level: level * 0.6)
     gallery = protector.enroll(encoded(darker, "JPEG"))
-    assert gallery.shape == (1, 512)
+    assert gallery.shape == (1, 704)
+    own = gallery[0, 192:]
     alone, known = (protector.protect(photo, Settings(gallery=each)).faces[0] for each in (None, gallery))
     assert (alone.gallery, known.gallery) == (0, 1)
-    assert float(gallery[0] @ known.after.embedding) < float(gallery[0] @ alone.after.embedding) - 0.02
-    both = np.stack([known.before.embedding, gallery[0]])
+    assert float(own @ known.after.embedding) < float(own @ alone.after.embedding) - 0.02
+    both = np.stack([known.before.embedding, own])
     assert known.similarity == pytest.approx(float((both @ known.after.embedding).max()), abs=1e-5)
 
 
 def test_faces_of_others_in_the_gallery_change_nothing(protector: Protector, photo: bytes) -> None:
     alone = protector.protect(photo, Settings(steps=1))
-    stranger = -alone.faces[0].before.embedding[None]
+    stranger = -protector.enroll(photo)
     beside = protector.protect(photo, Settings(steps=1, gallery=stranger))
     assert beside.faces[0].gallery == 0
     assert beside.data == alone.data
@@ -316,31 +323,61 @@ def test_unknown_label(tmp_path: Path, label: str, hint: str) -> None:
         Protector(artifacts_folder(tmp_path)).check(Settings(label=label))
 
 
-@pytest.mark.parametrize("key", ["defaults", "surrogates"])
-def test_missing_key_of_the_attack_is_named(tmp_path: Path, key: str) -> None:
-    cloak = {name: value for name, value in CLOAK.items() if name != key}
-    with pytest.raises(ArtifactsError, match=rf"attack-feature\.onnx: the metadata lacks face_encryption\.{key}"):
-        Protector(artifacts_folder(tmp_path, cloak=cloak)).check(Settings())
+def test_the_artifacts_say_what_counts_as_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def none_found(detector: object, image: Pixels, min_score: float, unsure: float, boxes: object) -> Detection:
+        asked.extend((min_score, unsure))
+        return Detection([], [], image.shape)
+
+    monkeypatch.setattr(protector_module, "find_faces", none_found)
+    graphs = {"detector": {"file": "detector.onnx", "kind": "detector"}}
+    made = Protector(artifacts_folder(tmp_path, graphs=graphs, detector={"score": 0.6, "unsure": 0.3}))
+    made.look(np.zeros((9, 9, 3), np.uint8))
+    made.look(np.zeros((9, 9, 3), np.uint8), 0.2)
+    assert asked == [0.6, 0.3, 0.2, 0.3]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "{", "[]", "{}", LABEL_DEFAULTS, CLOAK["defaults"].replace("budget", "epsilon")),
-        CLOAK["defaults"].replace('"medium": [', '"medium": [], "other": ['),  # no rung
-        '{"strength": {"medium": {"budget": 0.04, "clamp": 16}}, "effort": {"normal": {"steps": 10}}}',  # no ladder
-    ],
-)
-def test_unreadable_defaults(tmp_path: Path, text: str) -> None:
-    protector = Protector(artifacts_folder(tmp_path, cloak=CLOAK | {"defaults": text}))
-    with pytest.raises(ArtifactsError, match=r"attack-feature\.onnx: .*face_encryption\.defaults cannot be read"):
-        protector.plan(Settings())
-    assert isinstance(protector.plan(Settings(away=True)), LabelPlan)
-
-
-def test_cloak_of_several_recognizers_needs_their_reference(tmp_path: Path) -> None:
-    protector = Protector(artifacts_folder(tmp_path, cloak=CLOAK | {"surrogates": '["ours", "theirs"]'}))
+def test_a_cloak_needs_its_reference(tmp_path: Path) -> None:
+    (artifacts_folder(tmp_path) / "cloak-reference.onnx").unlink()
     with pytest.raises(ArtifactsError, match=r"cloak-reference\.onnx: no such file"):
-        protector.check(Settings())
-    with pytest.raises(ArtifactsError, match=r"detector\.onnx: no such file"):  # an attack on a label needs no more
-        protector.check(Settings(away=True))
+        Protector(tmp_path).check(Settings())
+    with pytest.raises(ArtifactsError, match=r"lacks graphs\.detector"):  # a label needs no more
+        Protector(tmp_path).check(Settings(away=True))
+
+
+@pytest.mark.parametrize("similarities", [(0.5, 0.3), (0.3, 0.5), (0.5, 0.5), (0.3, 0.3)])
+def test_a_match_by_any_recognizer_is_a_match(tmp_path: Path, similarities: tuple[float, ...]) -> None:
+    """Of two answers, the other's and ours, one suffices."""
+    recognizers = Artifacts(artifacts_folder(tmp_path, surrogates=[OTHER, OWN])).manifest.surrogates
+    before, after = (_embeddings(similarity) for similarity in ((1, 1), similarities))
+    square = np.zeros((16, 16, 3), np.uint8)
+    face = Face((0, 0, 16, 16), 1, np.zeros((6, 2), np.float32))
+    part = Part(1, face, (0, 0), square, (slice(0, 16), slice(0, 16)))
+    recognition = _recognition(before[1])
+    subject = Subject(part, recognition, recognizers, np.concatenate(before), np.zeros((0, 704), np.float32))
+    other, own = results = subject.compare(np.concatenate(after))
+    assert [each.name for each in results] == ["other", "recognizer"]
+    assert [each.similarity for each in results] == pytest.approx(similarities)
+    assert [each.threshold for each in results] == [0.4, 0.35]
+    result = FaceResult(
+        1, face, recognition, _recognition(after[1]), own.similarity, own.threshold, (other,), 0, None, 1, 40.0, 0.1
+    )
+    assert result.matched == (max(similarities) == 0.5)
+    line = result_line("a.png", result)
+    assert ("STILL A MATCH" in line) == result.matched
+    assert f"similarity {own.similarity:.2f}, threshold 0.35; by other {other.similarity:.2f}, threshold" in line
+    assert [each["matched"] for each in result_json(result)["surrogates"]] == [other.matched]
+
+
+def _embeddings(similarities: tuple[float, ...]) -> list[NDArray[np.float32]]:
+    """The other's and ours, each of this similarity to the first axis."""
+    made = []
+    for length, similarity in zip((192, 512), similarities, strict=True):
+        made.append(np.zeros(length, np.float32))
+        made[-1][:2] = similarity, math.sqrt(1 - similarity**2)
+    return made
+
+
+def _recognition(embedding: NDArray[np.float32]) -> Recognition:
+    return Recognition(embedding, np.full(2, 0.5, np.float32), "Ada", 0.5)

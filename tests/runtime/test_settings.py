@@ -1,14 +1,21 @@
-import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from face_encryption.runtime.errors import SettingError
+from face_encryption.runtime.manifest import CloakDefaults, LabelDefaults, LabelEffort, Rung
 from face_encryption.runtime.settings import CloakPlan, LabelPlan, Settings, plan_cloak, plan_label
 
-from .graphs import CLOAK_DEFAULTS, LABEL_DEFAULTS
+LADDER = (Rung(0.05, 20), Rung(0.07, 20), Rung(0.08, 30))
+CLOAK_DEFAULTS = CloakDefaults(
+    {"low": (Rung(0.02, 10),), "medium": LADDER, "high": (Rung(0.1, 40),)}, {"fast": 2, "normal": 4}
+)
+LABEL_DEFAULTS = LabelDefaults(
+    8, {"low": 4, "medium": 8, "high": 12}, {"fast": LabelEffort(2, 4), "normal": LabelEffort(4, 2)}, 1, 0.5
+)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +88,6 @@ def test_attempts_of_a_cloak(setting: dict[str, Any], plan: list[tuple[float, fl
     assert [attempt.bound for attempt in attempts] == [clamp for _, clamp, _ in plan]
 
 
-def test_a_strength_without_rungs_cannot_be_read() -> None:
-    empty = json.loads(CLOAK_DEFAULTS) | {"strength": {"medium": []}}
-    with pytest.raises(IndexError):
-        plan_cloak(json.dumps(empty), Settings())
-
-
 @pytest.mark.parametrize(
     ("setting", "plan"),
     [
@@ -108,12 +109,11 @@ def test_plan_of_an_attack_on_a_label(setting: dict[str, Any], plan: LabelPlan) 
 
 
 @pytest.mark.parametrize(
-    ("plan", "text", "away"), [(plan_cloak, CLOAK_DEFAULTS, False), (plan_label, LABEL_DEFAULTS, True)]
+    ("plan", "defaults", "away"), [(plan_cloak, CLOAK_DEFAULTS, False), (plan_label, LABEL_DEFAULTS, True)]
 )
-def test_unknown_names(plan: Any, text: str, away: bool) -> None:
-    without_high = json.loads(text)
-    del without_high["strength"]["high"]
+def test_unknown_names(plan: Any, defaults: CloakDefaults | LabelDefaults, away: bool) -> None:
+    without_high = {name: value for name, value in defaults.strength.items() if name != "high"}
     with pytest.raises(SettingError, match="no strength high; there are low, medium"):
-        plan(json.dumps(without_high), Settings(strength="high", away=away))
+        plan(replace(defaults, strength=without_high), Settings(strength="high", away=away))  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="no effort thorough; there are fast, normal"):
-        plan(text, Settings(effort="thorough", away=away))
+        plan(defaults, Settings(effort="thorough", away=away))

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 
 from face_encryption.runtime.faces import detect, main_face
-from face_encryption.training import attacked as module
-from face_encryption.training.aligned import AlignedRecognizer, align, read_recognizers
-from face_encryption.training.attacked import EPSILONS, Pupil, attack, load_attacked
-from face_encryption.training.evaluate import outputs
-from face_encryption.training.faces import FaceSet, cut_face, open_detector
-from face_encryption.training.model import load_checkpoint
-from face_encryption.training.teacher import Teacher, describe
+from face_encryption.training.checkpoint import load_checkpoint
+from face_encryption.training.data import attacked as module
+from face_encryption.training.data.attacked import EPSILONS, Student, attack, load_attacked
+from face_encryption.training.data.cutting import cut_face, open_detector
+from face_encryption.training.data.faces import FaceSet
+from face_encryption.training.distill.aligned import AlignedRecognizer, align, read_recognizers
+from face_encryption.training.distill.teacher import Teacher, describe
+from face_encryption.training.evaluation.verification import outputs
 
 
 def see(
@@ -111,19 +112,19 @@ def test_attacked_faces_are_described_and_repeat_with_the_seed(
         assert see(teachers, cut, points) @ described > 0.98
 
 
-def test_a_pupil_is_attacked_in_its_own_square(
+def test_a_student_is_attacked_in_its_own_square(
     faces: FaceSet, teachers: list[AlignedRecognizer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = Path(__file__).parents[2] / "models" / "recognizer.safetensors"
-    pupil = Pupil(checkpoint, faces.faces.shape[1], bf16=False)
+    student = Student(checkpoint, faces.faces.shape[1], bf16=False)
     model, description = load_checkpoint(checkpoint)
     pixels = torch.from_numpy(faces.faces).permute(0, 3, 1, 2).float()
-    seen = pupil.embed(pixels, pupil.maps(faces.keypoints))
+    seen = student.embed(pixels, student.maps(faces.keypoints))
     assert torch.allclose(seen, outputs(model, faces, description)[0], atol=1e-3)
-    monkeypatch.setattr(module, "batch_size", lambda device: 1)  # every other batch is attacked through the pupil
+    monkeypatch.setattr(module, "batch_size", lambda device: 1)  # every other batch is attacked through the student
     alone = load_attacked([faces], 2, teachers, tmp_path, 1)
-    with_pupil = load_attacked([faces], 2, teachers, tmp_path, 1, pupil=checkpoint, share=0.5)
-    assert [np.array_equal(*pair) for pair in zip(alone.faces, with_pupil.faces, strict=True)] == [True, False]
-    goals: dict[Teacher, torch.Tensor] = {pupil: seen}
+    with_student = load_attacked([faces], 2, teachers, tmp_path, 1, student=checkpoint, share=0.5)
+    assert [np.array_equal(*pair) for pair in zip(alone.faces, with_student.faces, strict=True)] == [True, False]
+    goals: dict[Teacher, torch.Tensor] = {student: seen}
     changed = attack(pixels, faces.keypoints, goals, torch.tensor([True, True]), torch.Generator().manual_seed(1))
-    assert ((pupil.embed(changed, pupil.maps(faces.keypoints)) * seen).sum(1) < 0.6).all()
+    assert ((student.embed(changed, student.maps(faces.keypoints)) * seen).sum(1) < 0.6).all()

@@ -12,8 +12,8 @@ from PIL import Image
 
 from face_encryption.runtime.faces import detect
 from face_encryption.training.cli import collect as command
-from face_encryption.training.data import list_data
-from face_encryption.training.faces import open_detector
+from face_encryption.training.data.cutting import open_detector
+from face_encryption.training.data.layouts import list_data
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from face_encryption.training.data import DataError, Photo, list_data, read_list, split_identities, split_validation
+from face_encryption.training.data.layouts import (
+    DataError,
+    Photo,
+    list_data,
+    read_list,
+    split_identities,
+    split_validation,
+)
 
 
 def test_a_folder_per_identity_keeps_every_identity_in_training(data: Path) -> None:

@@ -11,10 +11,11 @@ import torch
 from click.testing import CliRunner
 
 from face_encryption.export.cli import CHECKPOINT
+from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
 from face_encryption.training.cli import evaluate as command
-from face_encryption.training.evaluate import Verification, thresholds, true_accept_rate, verify
-from face_encryption.training.faces import FaceSet
-from face_encryption.training.model import Description, Recognizer, load_checkpoint, save_checkpoint
+from face_encryption.training.data.faces import FaceSet
+from face_encryption.training.evaluation.verification import Verification, thresholds, true_accept_rate, verify
+from face_encryption.training.model import Recognizer
 
 DESCRIPTION = Description(["ada"], 97)
 
@@ -55,9 +56,9 @@ def test_an_untrained_recognizer_is_reported_as_it_is(data: Path, detector: Path
     assert "bob: 0 of 2, mostly taken for ada" in words
 
     save_checkpoint(tmp_path / "c.safetensors", Recognizer(1), Description(["ada"], 97))
-    stranger = CliRunner().invoke(command, given)
-    assert stranger.exit_code == 1
-    assert "does not know bob" in stranger.stderr
+    refused = CliRunner().invoke(command, given)
+    assert refused.exit_code == 1
+    assert "does not know bob" in refused.stderr
 
 
 def test_the_model_card_says_what_the_checkpoint_says() -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from face_encryption.runtime.faces import detect
-from face_encryption.training.data import DataError, list_data
-from face_encryption.training.faces import find_face, load_faces, open_detector
+from face_encryption.training.data.cutting import find_face, open_detector
+from face_encryption.training.data.faces import load_faces
+from face_encryption.training.data.layouts import DataError, list_data
 
 
 def test_cuts_are_kept_on_the_disk_not_in_memory(data: Path, detector: Path, tmp_path: Path) -> None:

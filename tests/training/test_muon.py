@@ -12,7 +12,7 @@ from face_encryption.training import train as module
 from face_encryption.training.config import Config
 from face_encryption.training.model import Recognizer
 from face_encryption.training.muon import Muon, orthogonal
-from face_encryption.training.recipe import Phase, Recipe
+from face_encryption.training.recipe import Recipe
 
 
 def layers(seed: int = 0) -> nn.Sequential:
@@ -92,10 +92,10 @@ def test_a_saved_state_goes_on_where_it_was() -> None:
 
 
 def test_a_recipe_chooses_it(data: Path, detector: Path, tmp_path: Path) -> None:
-    recipe = Recipe((Phase(2, 97, 1e-4, identity=1.0),), 97, 0.1, batch=8, muon=2.0)
+    recipe = Recipe(97, 0.1, 2, 1e-4, identity=1.0, batch=8, muon=2.0)
     chosen = Config(data, recipe=recipe, detector=detector, out=tmp_path / "r.safetensors", cache=tmp_path / "cache")
     module.train(chosen)
-    adamw, moved = torch.load(chosen.out.with_suffix(".resume.pt"), weights_only=True)["optimisers"]
+    adamw, moved = torch.load(chosen.out.with_suffix(".resume.pt"), weights_only=True)["optimizers"]
     # ResNet-18's 20 convolutions, that on its last map, and the last layer.
     assert [sorted(state) for state in moved["state"].values()] == [["momentum"]] * 22
     assert all(sorted(state) == ["exp_avg", "exp_avg_sq", "step"] for state in adamw["state"].values())

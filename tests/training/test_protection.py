@@ -12,12 +12,18 @@ from PIL import Image
 from face_encryption.runtime import Protector
 from face_encryption.runtime.faces import Face
 from face_encryption.training.cli import evaluate as command
-from face_encryption.training.data import DataError, Photo, read_pairs
-from face_encryption.training.people import enroll_all, find_people
-from face_encryption.training.probes import LANDMARKS_GIVEN, SAVED, detect_main_face, embed_surrogate, face_ellipses
-from face_encryption.training.protection import evaluate
-from face_encryption.training.protection_report import tabulate_rates
-from face_encryption.training.recompression import RECOMPRESSIONS, recompress
+from face_encryption.training.data.layouts import DataError, Photo, read_pairs
+from face_encryption.training.evaluation.people import enroll_all, find_people
+from face_encryption.training.evaluation.probes import (
+    LANDMARKS_GIVEN,
+    SAVED,
+    detect_main_face,
+    embed_surrogate,
+    face_ellipses,
+)
+from face_encryption.training.evaluation.protection import evaluate
+from face_encryption.training.evaluation.recompression import RECOMPRESSIONS, recompress
+from face_encryption.training.evaluation.report import tabulate_rates
 
 
 def embedding(angle: float) -> NDArray[np.float32]:

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from face_encryption.training.aligned import TEMPLATE, align, similarity_transforms
-from face_encryption.training.augment import degraded, plain_view, random_view
-from face_encryption.training.distill import cosine_loss, fit_targets, relational_loss, turn_targets
-from face_encryption.training.faces import ahead
-from face_encryption.training.morph import morph
+from face_encryption.training.data.augment import degrade, plain_view, random_view
+from face_encryption.training.data.morph import morph
+from face_encryption.training.distill.aligned import TEMPLATE, align, similarity_transforms
+from face_encryption.training.distill.losses import cosine_loss, fit_targets, relational_loss, turn_targets
 from face_encryption.training.recipe import load_recipe
+from face_encryption.training.threads import ahead
 
 
 def draws(count: int, seed: int) -> Callable[..., Tensor]:
@@ -88,11 +88,11 @@ def test_similarity_transforms_find_turn_scale_and_shift() -> None:
 def test_a_share_of_the_faces_is_degraded_and_none_is_changed_in_place() -> None:
     faces = torch.randint(0, 256, (40, 32, 32, 3), dtype=torch.uint8)
     before = faces.clone()
-    changed = degraded(faces, 0.5, draws(40, 0))
+    changed = degrade(faces, 0.5, draws(40, 0))
     assert torch.equal(faces, before)
     share = (changed != faces).flatten(1).any(1).float().mean()
     assert 0.3 < share < 0.7
-    assert torch.equal(degraded(faces, 0.0, draws(40, 0)), faces)
+    assert torch.equal(degrade(faces, 0.0, draws(40, 0)), faces)
 
 
 def test_the_teachers_losses_are_least_where_the_recognizer_agrees() -> None:

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from face_encryption.training.lpips import LpipsError, load_lpips
-from face_encryption.training.visibility import Visibility, measure_visibility, outside_change, summarize
+from face_encryption.training.evaluation.lpips import LpipsError, load_lpips
+from face_encryption.training.evaluation.visibility import Visibility, measure_visibility, outside_change, summarize
 
 
 @pytest.fixture

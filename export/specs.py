@@ -1,0 +1,135 @@
+"""The graphs of a folder: what each is called, how it is built, and how it is compared with PyTorch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.serde import serialize_model
+
+from face_encryption.export.cloak import Source
+from face_encryption.export.defaults import CLOAK_DEFAULTS
+from face_encryption.export.detector import build_detector
+from face_encryption.export.graphs import cloak_graph, cloak_reference_graph, label_step_graph, recognizer_graph
+from face_encryption.export.loop import looped
+from face_encryption.export.surrogate import Surrogate
+from face_encryption.export.unroll import unroll
+from face_encryption.export.validate import Validator
+
+# Of the cloak these steps are always written out too.
+FAST: int = CLOAK_DEFAULTS["effort"]["fast"]["steps"]
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """Which attacks are written out: their numbers of steps, and the side of their squares, None for any."""
+
+    steps: Sequence[int] = ()
+    side: int | None = None
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph.
+
+    Attributes:
+        name: of its file, without `.onnx`.
+        kind: what it is for, as `docs/artifacts.md` lists them.
+        build: makes it.
+        check: compares the saved file of this name with PyTorch; the validator collects what it measures.
+        facts: what the manifest says of it besides its inputs and outputs.
+        shares_weights: whether its large tensors go to the weights file of the folder.
+    """
+
+    name: str
+    kind: str
+    build: Callable[[], onnx.ModelProto]
+    check: Callable[[Validator, str], None]
+    facts: Mapping[str, int] = field(default_factory=dict)
+    shares_weights: bool = True
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.onnx"
+
+
+def detector_spec(models: Path) -> GraphSpec:
+    """Return the detector of the vendored models; it stands alone, since training needs nothing else."""
+    return GraphSpec("detector", "detector", lambda: build_detector(models), Validator.detector, shares_weights=False)
+
+
+def recognizer_spec(own: Surrogate) -> GraphSpec:
+    """Return our own recognizer."""
+    return GraphSpec("recognizer", "recognizer", lambda: serialize_model(recognizer_graph(own)), Validator.recognizer)
+
+
+def label_specs(gradient: ir.Model, size: int, unrolled: Unrolled) -> list[GraphSpec]:
+    """Return the attack on a label, a step, the loop and steps written out.
+
+    They are made from the `LABEL` gradient of a recognizer of input `size`.
+    """
+    step = cache(lambda: label_step_graph(gradient, size))
+
+    def written_out(steps: int) -> GraphSpec:
+        return GraphSpec(
+            f"attack-label-{steps}",
+            "attack-label-unrolled",
+            lambda: serialize_model(unroll(step(), steps, side=unrolled.side)),
+            lambda validator, name: validator.label_unrolled(name, steps, unrolled.side),
+            {"steps": steps},
+        )
+
+    return [
+        GraphSpec("attack-label-step", "attack-label-step", lambda: serialize_model(step()), Validator.label_step),
+        GraphSpec("attack-label", "attack-label", lambda: serialize_model(looped(step())), Validator.label_attack),
+        *map(written_out, sorted(set(unrolled.steps))),
+    ]
+
+
+def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unrolled: Unrolled) -> list[GraphSpec]:
+    """Return the cloak, a step for each source, the loop and steps written out, in whole rounds.
+
+    They are made from the sources' `FEATURE` gradients in their turn.
+    """
+    turns = range(len(sources))
+    around = cache(lambda: cloak_graph(gradients, sources, turns))
+
+    def step(turn: int) -> GraphSpec:
+        return GraphSpec(
+            f"attack-feature-step-{turn}",
+            "attack-feature-step",
+            lambda: serialize_model(cloak_graph(gradients, sources, [turn])),
+            lambda validator, name: validator.cloak_step(name, sources, turn),
+            {"turn": turn},
+        )
+
+    def written_out(steps: int) -> GraphSpec:
+        return GraphSpec(
+            f"attack-feature-{steps}",
+            "attack-feature-unrolled",
+            lambda: serialize_model(unroll(around(), steps, len(turns), unrolled.side)),
+            lambda validator, name: validator.cloak_unrolled(name, sources, steps, unrolled.side),
+            {"steps": steps},
+        )
+
+    loop = GraphSpec(
+        "attack-feature",
+        "attack-feature",
+        lambda: serialize_model(looped(around(), len(turns))),
+        lambda validator, name: validator.cloak(name, sources),
+    )
+    rounds = sorted({-(-steps // len(turns)) for steps in (FAST, *unrolled.steps)})
+    return [*map(step, turns), loop, *(written_out(each * len(turns)) for each in rounds)]
+
+
+def reference_spec(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> GraphSpec:
+    """Return what the sources see in a face, from their `FEATURE` gradients in floats."""
+    return GraphSpec(
+        "cloak-reference",
+        "cloak-reference",
+        lambda: serialize_model(cloak_reference_graph(gradients, sources)),
+        lambda validator, name: validator.cloak_reference(name, sources),
+    )

@@ -1,0 +1,1 @@
+"""What a recognizer learns from: layouts of photos, cut faces, random views, morphs and attacked faces."""
