@@ -19,8 +19,8 @@ export interface CloakInput {
   plan: Plan;
 }
 
-/** Called after each step; it may wait, and throws to stop. */
-export type OnStep = (done: number, of: number) => Promise<void> | void;
+/** Called after each step with what the face looks like so far; it may wait, and throws to stop. */
+export type OnStep = (done: number, of: number, soFar: Uint8Array) => Promise<void> | void;
 
 /** How many steps are taken: a round of the recognizers is finished. */
 export function stepsOf(graphs: Graphs, steps: number): number {
@@ -48,7 +48,7 @@ export async function runCloak(graphs: Graphs, { square, side, keypoints, refere
     momentum = tensor.floats(floatsOf(outputs, "next_momentum_buffer"), STATE);
     if (result !== square) release(result); // at once: of a large face these are many megabytes a step
     result = pixelsOf(outputs, "protected");
-    await onStep?.(i + 1, total);
+    await onStep?.(i + 1, total, result);
   }
   return result;
 }
