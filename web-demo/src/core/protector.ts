@@ -69,7 +69,8 @@ export class Protector {
   /** Load the graphs that protecting a photo needs. */
   async load(): Promise<void> {
     const { graphs } = this;
-    for (let turn = 0; turn < graphs.turns; turn++) await graphs.load(graphs.name("attack-feature-step", turn));
+    // The largest first, which is ours: what it takes while it is loaded serves the others.
+    for (let turn = graphs.turns - 1; turn >= 0; turn--) await graphs.load(graphs.name("attack-feature-step", turn));
     if (graphs.turns > 1) await graphs.load(graphs.name("cloak-reference"));
     for (const kind of ["recognizer", "detector"]) await graphs.load(graphs.name(kind));
     await graphs.dropWeights();

@@ -30,8 +30,8 @@ const TOLERANCE = 0.02;
 /** A lossy WebP's coding depends on the whole picture: a pixel here moves others far from it. */
 const WEBP = { outside: 24, similarity: 0.06, inside: 0.1 };
 
-/** A group, a portrait, and phone photos stored on their side and from coarse to fine. */
-const REAL = ["photos/group-couple.jpg", "photos/single-img4.jpg", "cases/wide_o6_dims.jpg", "cases/prog.jpg"];
+/** A group, and a phone's photo stored on its side. */
+const REAL = ["photos/group-couple.jpg", "cases/wide_o6_dims.jpg"];
 
 describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
   let host: Host;
@@ -71,7 +71,7 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
     await page.locator("[data-key=remove]").click();
   });
 
-  it.skipIf(!hasPython)("of any kind comes out as from Python", async () => {
+  it.skipIf(!hasPython)("of any kind comes out as from Python", { timeout: 600_000 }, async () => {
     const made = mkdtempSync(join(tmpdir(), "photos-"));
     runPython("photos.py", astronaut, made);
     for (const photo of REAL) if (existsSync(join(shared, photo))) cpSync(join(shared, photo), join(made, basename(photo)));
@@ -114,7 +114,7 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
   it("is not changed where the work is stopped", async () => {
     await page.setInputFiles("#files", astronaut);
     await page.locator("[data-key=protect]").click();
-    await page.locator(".progress-text", { hasText: "step 2" }).waitFor();
+    await page.locator(".progress-text", { hasText: /step \d/ }).waitFor();
     await page.locator("[data-key=cancel]").click();
     await page.locator("[data-key=protect]").waitFor();
     expect(await page.locator("[data-key=save]").count()).toBe(0);
