@@ -82,7 +82,7 @@ web: $(WEB) $(filter artifacts,$(WEB_ARTIFACTS))
 	@echo "built web-demo/dist: serve it from any host, or run: cd web-demo && npx vite preview, and open http://localhost:8080"
 
 test-web: web
-	cd web-demo && npx vitest run
+	cd web-demo && WEB_ARTIFACTS=$(abspath $(WEB_ARTIFACTS)) npx vitest run
 	cd web-demo && WEB_ARTIFACTS=$(abspath $(WEB_ARTIFACTS)) npx vitest run --config vitest.page.config.ts
 
 lint-web: $(WEB)
