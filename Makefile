@@ -1,8 +1,9 @@
 # Two commands: `make demo` protects a photo from a fresh clone, `make test` runs the tests. Both make what they need.
+# `make web` builds the page, `make test-web` tests it.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock artifacts wheel clean test-android apk
+.PHONY: demo test lint lock artifacts wheel web test-web lint-web apk test-android clean
 
 demo: artifacts
 	$(BIN)/python demo.py
@@ -46,7 +47,7 @@ apk: artifacts
 	$(MVN) test-compile
 	android-demo/apk.sh
 
-lint: .venv/test.stamp
+lint: .venv/test.stamp lint-web
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	mkdir -p build/types/face_encryption
@@ -83,5 +84,32 @@ lock:
 	$(LOCK) --extra test --output-file requirements-test.txt
 	$(LOCK) --extra demo --constraint requirements-test.txt --output-file requirements-demo.txt
 
+# The page, of these artifacts.
+WEB_ARTIFACTS ?= artifacts
+WEB := web-demo/node_modules/.package-lock.json
+# Its tools need Node 20.19 or newer; without it there is nothing to do, and that is said.
+NODE := $(shell node -p 'const [a, b] = process.versions.node.split("."); +a > 20 || (+a === 20 && +b >= 19) ? "yes" : ""' 2>/dev/null)
+
+ifdef NODE
+$(WEB): web-demo/package-lock.json
+	cd web-demo && npm ci --no-audit --no-fund --loglevel=error
+
+web: $(WEB) $(filter artifacts,$(WEB_ARTIFACTS))
+	node web-demo/scripts/assets.mjs $(WEB_ARTIFACTS)
+	cd web-demo && npx vite build --logLevel warn
+	@echo "built web-demo/dist: serve it from any host, or run: cd web-demo && npx vite preview, and open http://localhost:8080"
+
+test-web: web
+	cd web-demo && WEB_ARTIFACTS=$(abspath $(WEB_ARTIFACTS)) npx vitest run
+	cd web-demo && WEB_ARTIFACTS=$(abspath $(WEB_ARTIFACTS)) npx vitest run --config vitest.page.config.ts
+
+lint-web: $(WEB)
+	cd web-demo && npm run --silent lint
+else
+web test-web lint-web:
+	@echo "$@: skipped, Node 20.19 or newer is needed"
+endif
+
 clean:
 	rm -rf .venv artifacts demo dist
+	cd web-demo && rm -rf node_modules dist public/artifacts public/ort

@@ -1,0 +1,20 @@
+/** Segments of a JPEG file that go with the picture. */
+
+import { type Bytes, concat, latin1 } from "../bytes";
+
+const MAX_PROFILE_PART = 65519;
+
+/** A segment: marker, length, content. */
+export function segment(marker: number, content: Uint8Array): Bytes {
+  const length = content.length + 2;
+  return concat([Uint8Array.of(0xff, marker, length >> 8, length & 255), content]);
+}
+
+/** The segments that hold a colour profile, in parts where it is long. */
+export function iccSegments(profile: Uint8Array): Bytes[] {
+  const count = Math.ceil(profile.length / MAX_PROFILE_PART);
+  return Array.from({ length: count }, (_, i) => {
+    const part = profile.subarray(i * MAX_PROFILE_PART, (i + 1) * MAX_PROFILE_PART);
+    return segment(0xe2, concat([latin1.encode("ICC_PROFILE\0"), Uint8Array.of(i + 1, count), part]));
+  });
+}

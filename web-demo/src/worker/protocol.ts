@@ -1,0 +1,40 @@
+/** What the page and the worker say to each other. */
+
+import type { Detection } from "../core/faces";
+import type { Format } from "../core/photo/parts";
+import type { FaceResult, Progress, Stage } from "../core/protector";
+import type { Settings } from "../core/settings";
+
+/** What the page needs to know of the artifacts. */
+export interface Facts {
+  strengths: string[];
+  efforts: string[];
+  threads: number;
+}
+
+export interface Protected {
+  file: Blob;
+  format: Format;
+  faces: FaceResult[];
+  notes: string[];
+  times: Record<Stage, number>;
+}
+
+/** Each request, by its kind: what it takes and what comes back. */
+export interface Calls {
+  load: { request: { base: string; threads: number }; reply: Facts };
+  detect: { request: { file: Blob }; reply: Detection };
+  protect: { request: { file: Blob; detection: Detection; settings: Settings }; reply: Protected };
+}
+
+export type Kind = keyof Calls;
+
+export type Request = { [K in Kind]: { id: number; kind: K } & Calls[K]["request"] }[Kind] | { id: number; kind: "cancel" };
+
+/** Bytes of the artifacts that have arrived; or how far the work on a photo is. */
+export type Told = { loaded: number; of: number } | Progress;
+
+export type Reply =
+  | { id: number; told: Told }
+  | { id: number; reply: Calls[Kind]["reply"] }
+  | { id: number; error: { name: string; message: string } };
