@@ -51,7 +51,7 @@ class Setup:
 
     def embed(self, face: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.no_grad():
-            embedding: NDArray[np.float32] = FaceRecognizer(self.surrogate)(torch.from_numpy(face))[0].numpy()
+            embedding: NDArray[np.float32] = FaceRecognizer(self.surrogate)(torch.from_numpy(face.copy()))[0].numpy()
         return embedding
 
     def run(self, name: str, steps: int, **other: Any) -> list[Array]:

@@ -132,7 +132,7 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
     assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
     assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "fp32")
-    assert (out / "weights.bin").stat().st_size <= 11e6  # one copy for all graphs
+    assert (out / "weights.bin").stat().st_size <= 11.5e6  # one copy for all graphs
 
 
 @pytest.mark.parametrize(
