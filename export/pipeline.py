@@ -107,7 +107,7 @@ def export_artifacts(
         raise RecognizerError(f"a surrogate cannot be named {OWN}, as our own is")
     model, description = _load(checkpoint)
     digest = sha256(checkpoint)
-    ranges = {} if photos else _ranges_at_hand(checkpoint, digest, arithmetic)
+    ranges = {} if photos else ranges_at_hand(checkpoint, digest, arithmetic)
     own = fold(model, description)
     others = {name: other_surrogate(each) for name, each in surrogates.items()}
     stored = narrow_weights(model, own, precision)
@@ -153,7 +153,7 @@ def _load(checkpoint: Path) -> tuple[nn.Module, Description]:
     return model, description
 
 
-def _ranges_at_hand(checkpoint: Path, digest: str, arithmetic: Arithmetic | None) -> Ranges:
+def ranges_at_hand(checkpoint: Path, digest: str, arithmetic: Arithmetic | None) -> Ranges:
     """Return the ranges beside the checkpoint; none where floats are asked for, or may take the place of integers."""
     if arithmetic == "fp32":
         return {}

@@ -31,7 +31,7 @@ Module = Attack | Cloak
 # After more sign steps, two runs that differ by rounding may end at another label.
 LABEL_STEPS, STEPS = 4, 8
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
-INTEGER_COSINE, INTEGER_LOSS = 0.3, 0.1
+INTEGER_COSINE, INTEGER_LOSS = 0.35, 0.1
 # Below this part of the largest, a gradient's sign is one of rounding.
 NEGLIGIBLE = 1e-3
 

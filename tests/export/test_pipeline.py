@@ -15,7 +15,8 @@ from face_encryption.export.cli import CHECKPOINT, export
 from face_encryption.export.defaults import CLOAK_DEFAULTS, LABEL_DEFAULTS
 from face_encryption.export.graph.weights import with_bodies
 from face_encryption.export.manifest import sha256
-from face_encryption.export.pipeline import export_artifacts
+from face_encryption.export.pipeline import export_artifacts, ranges_at_hand
+from face_encryption.export.quantize.integer import RangesError
 from face_encryption.export.validate import Check, ParityError, Validator
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description, load_checkpoint, save_checkpoint
@@ -116,7 +117,8 @@ def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest
 
 def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     out, checkpoint = tmp_path / "artifacts", tmp_path / "own.safetensors"
-    shutil.copy(CHECKPOINT, checkpoint)  # without the ranges that lie beside it
+    shutil.copy(CHECKPOINT, checkpoint)
+    shutil.copy(CHECKPOINT.with_name("ranges.json"), tmp_path)
     out.mkdir()
     for name in ("attack-label-8.onnx", "notes.txt"):  # what earlier versions wrote, and what is not ours
         (out / name).write_text("before")
@@ -131,8 +133,16 @@ def test_command_replaces_an_earlier_export(tmp_path: Path) -> None:
     graph = found["graphs"]["attack-label-3"]
     assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
     assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
-    assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "fp32")
+    assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "int8")
     assert (out / "weights.bin").stat().st_size <= 11.5e6  # one copy for all graphs
+
+
+def test_a_checkpoint_without_ranges_is_attacked_in_floats(tmp_path: Path) -> None:
+    assert ranges_at_hand(CHECKPOINT, sha256(CHECKPOINT), None).keys() == {"label", "feature"}
+    assert ranges_at_hand(CHECKPOINT, sha256(CHECKPOINT), "fp32") == {}
+    assert ranges_at_hand(tmp_path / "own.safetensors", "abc", None) == {}
+    with pytest.raises(RangesError, match="--calibrate"):
+        ranges_at_hand(tmp_path / "own.safetensors", "abc", "int8")
 
 
 @pytest.mark.parametrize(
