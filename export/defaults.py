@@ -5,11 +5,11 @@ from typing import Any
 # A cloak's strength is a ladder: a face begins on its first rung, and while it is still a match goes on up to its last.
 CLOAK_DEFAULTS: dict[str, Any] = {
     "strength": {
-        "low": [{"budget": 0.03, "clamp": 12}],
-        "medium": [{"budget": 0.04, "clamp": 16}, {"budget": 0.05, "clamp": 16}],
-        "high": [{"budget": 0.06, "clamp": 32}, {"budget": 0.08, "clamp": 32}],
+        "low": [{"budget": 0.029, "clamp": 13}],
+        "medium": [{"budget": 0.038, "clamp": 17}, {"budget": 0.048, "clamp": 17}],
+        "high": [{"budget": 0.062, "clamp": 34}, {"budget": 0.08, "clamp": 34}],
     },
-    "effort": {"fast": {"steps": 6}, "normal": {"steps": 12}, "thorough": {"steps": 24}},
+    "effort": {"fast": {"steps": 6}, "normal": {"steps": 15}, "thorough": {"steps": 30}},
 }
 # Epsilon by strength, in levels, and steps whose size suits an epsilon of 8. Momentum is the shortest way to a label,
 # which is reached in a few steps.

@@ -13,7 +13,7 @@ from onnx import helper
 from face_encryption.training.checkpoint import Description
 from face_encryption.training.distill.aligned import AlignedRecognizer
 
-from .attack.cloak import Source
+from .attack.cloak import Source, turns_of
 from .defaults import (
     CLOAK_DEFAULTS,
     DETECTOR_DEFAULTS,
@@ -76,7 +76,7 @@ def describe(
         ],
         "match": MATCH_DEFAULTS,
         "detector": DETECTOR_DEFAULTS,
-        "cloak": CLOAK_DEFAULTS,
+        "cloak": {"turns": turns_of(len(sources)), **CLOAK_DEFAULTS},
         "label": LABEL_DEFAULTS,
         "licences": _licences(description, checkpoint_sha256, foreign),
         "checkpoint_sha256": checkpoint_sha256,

@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.serde import serialize_model
 
-from .attack.cloak import Source
+from .attack.cloak import Source, turns_of
 from .attack.surrogate import Surrogate
 from .defaults import CLOAK_DEFAULTS
 from .detector.build import build_detector
@@ -92,9 +92,9 @@ def label_specs(gradient: ir.Model, size: int, unrolled: Unrolled) -> list[Graph
 def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unrolled: Unrolled) -> list[GraphSpec]:
     """Return the cloak, a step for each source, the loop and steps written out, in whole rounds.
 
-    They are made from the sources' `FEATURE` gradients in their turn.
+    They are made from the sources' `FEATURE` gradients.
     """
-    turns = range(len(sources))
+    turns = turns_of(len(sources))
     around = cache(lambda: cloak_graph(gradients, sources, turns))
 
     def step(turn: int) -> GraphSpec:
@@ -122,7 +122,7 @@ def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unro
         lambda validator, name: validator.cloak(name, sources),
     )
     rounds = sorted({-(-steps // len(turns)) for steps in (FAST, *unrolled.steps)})
-    return [*map(step, turns), loop, *(written_out(each * len(turns)) for each in rounds)]
+    return [*map(step, range(len(sources))), loop, *(written_out(each * len(turns)) for each in rounds)]
 
 
 def reference_spec(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> GraphSpec:

@@ -99,7 +99,7 @@ def cloak(artifacts: Artifacts, square: Pixels, keypoints: NDArray[np.float32]) 
         return artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})[0]
 
     before = embed(square)
-    names = [f"attack-feature-step-{turn}" for turn in range(len(surrogates))]
+    names = [f"attack-feature-step-{turn}" for turn in artifacts.manifest.content["cloak"]["turns"]]
     given = feed(square, CLOAK, keypoints=keypoints, reference=before)
     results = step_by_step(artifacts, names, 112, given, CLOAK["steps"])
     stages = []

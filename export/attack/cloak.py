@@ -3,7 +3,7 @@
 Each step asks the recognizers for a gradient through another view of the face, bent a little, and goes along it in
 proportion to what that gains for what it costs in structural similarity; a budget bounds the cost of all steps
 together, a clamp the change of each level. Momentum sums the gradients (Dong et al. 2018, MI-FGSM, arXiv:1710.06081).
-Of several recognizers (surrogates; Liu et al. 2017, arXiv:1611.02770) each step asks the next one, which sees the face
+Of several recognizers (surrogates; Liu et al. 2017, arXiv:1611.02770) each step asks one, which sees the face
 aligned as it was trained: what another architecture adds, at the price of one.
 """
 
@@ -30,8 +30,17 @@ BLACK, WHITE = 1e-2, 255 - 1e-2
 MOMENTUM, START = 0.7, 2.0
 # Of the views of recognizers that see the face aligned: they never see it much shifted or zoomed.
 ALIGNED_DIVERSITY = 0.5
-# The first of K steps goes this part of the budget's radius times K to this power, at most all of it.
+# A step goes this part of the budget's radius times K to this power, at most all of it, for K steps in all; the first
+# step so many times as far, the last so many times, and those between them in even stages.
 STRIDE, SLOWING = 1.7, -0.63
+FIRST_STRIDE, LAST_STRIDE = 2.0, 0.2
+# How often the others are asked for each time that ours, the last, is: what they find carries further.
+OTHERS_FIRST = 2
+
+
+def turns_of(sources: int) -> list[int]:
+    """Return the numbers of the sources in the order of the steps of a round, ours last."""
+    return [*range(sources - 1)] * OTHERS_FIRST + [sources - 1]
 
 
 @dataclass(frozen=True)
@@ -144,10 +153,10 @@ class Cloak(nn.Module):
         buffer = torch.where(iteration == 0, 0.0, momentum_buffer)
         losses = []
         for position, turn in enumerate(self.turns):
-            row = draws[(iteration * len(self.turns) + position) % draws.shape[0]]
-            gradient, loss = self.gradient(turn, grid, perturbation, reference, row)
+            number = iteration * len(self.turns) + position
+            gradient, loss = self.gradient(turn, grid, perturbation, reference, draws[number % draws.shape[0]])
             buffer = MOMENTUM * buffer + normalize_mean_abs(gradient)
-            perturbation = self.advance(grid, perturbation, buffer, budget, steps)
+            perturbation = self.advance(grid, perturbation, buffer, budget, stride(number, steps))
             losses.append(loss)
         met = losses[0] if len(losses) == 1 else torch.stack(losses)
         return perturbation, buffer, grid.protected(perturbation), met
@@ -167,27 +176,36 @@ class Cloak(nn.Module):
         return view.back(warp.undo(gradient)), loss
 
     def advance(
-        self, grid: FaceGrid, perturbation: Tensor, momentum_buffer: Tensor, budget: Tensor, steps: Tensor
+        self, grid: FaceGrid, perturbation: Tensor, momentum_buffer: Tensor, budget: Tensor, stride: Tensor
     ) -> Tensor:
-        """Go a step up the loss as far as the number of steps allows, and back to the budget and the clamp."""
-        stride = (STRIDE * steps.float().pow(SLOWING)).clamp(max=1.0)
+        """Go a step up the loss, `stride` of the budget's radius, and back to the budget and the clamp."""
         direction = grid.open(perturbation, grid.direction(momentum_buffer))
         step = scale_to_budget(direction, grid.cost, budget, enlarge=True)
         # The clamp comes last: scaled down after it, no peak would reach it again, and peaks protect best.
         return grid.limit(scale_to_budget(perturbation + stride * step, grid.cost, budget, enlarge=False))
 
 
+def stride(number: Tensor, steps: Tensor) -> Tensor:
+    """Return how far step `number` of `steps` goes, as part of the budget's radius: far first, then less and less.
+
+    Long steps find where to go, short ones take back what a single view of the face asked for.
+    """
+    done = (number.float() / (steps - 1).clamp(min=1)).clamp(max=1.0)  # a round may end after the last step planned
+    length = FIRST_STRIDE + (LAST_STRIDE - FIRST_STRIDE) * done
+    return (length * STRIDE * steps.float().pow(SLOWING)).clamp(max=1.0)
+
+
 def cloak_in_turn(sources: Sequence[Source], steps: int, *given: Tensor) -> tuple[Tensor, Tensor]:
-    """Do `steps` steps, step i by source i modulo their number; `given` is what `Cloak` takes, up to the seed.
+    """Do `steps` steps by the sources in the order of `turns_of`; `given` is what `Cloak` takes, up to the seed.
 
     Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
     start's for the first source. What the last step reached is the recognizers' to measure, on the saved pixels.
     """
     perturbation = buffer = torch.zeros(3, GRID, GRID)
-    losses = []
+    losses, turns = [], turns_of(len(sources))
     for number in range(steps):
         state = (torch.tensor(steps), perturbation, buffer, torch.tensor(number))
-        perturbation, buffer, protected, loss = Cloak(sources, [number % len(sources)])(*given, *state)
+        perturbation, buffer, protected, loss = Cloak(sources, [turns[number % len(turns)]])(*given, *state)
         losses.append(loss)
     return protected, torch.stack(losses)
 

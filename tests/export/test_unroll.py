@@ -106,17 +106,17 @@ def test_steps_of_a_cloak(artifacts: Path, feature: dict[str, Any]) -> None:
 def test_what_the_export_writes_out(artifacts: Path, feature: dict[str, Any]) -> None:
     manifest = json.loads((artifacts / "manifest.json").read_text())
     (graph,) = (each for each in manifest["graphs"].values() if each["kind"] == "attack-feature-unrolled")
-    turns, fast = len(manifest["surrogates"]), manifest["cloak"]["effort"]["fast"]["steps"]
+    turns, fast = manifest["cloak"]["turns"], manifest["cloak"]["effort"]["fast"]["steps"]
     steps = graph["steps"]
-    assert steps % turns == 0
-    assert fast <= steps < fast + turns
+    assert steps % len(turns) == 0
+    assert fast <= steps < fast + len(turns)
     assert graph["file"] == f"attack-feature-{steps}.onnx"
     path = artifacts / graph["file"]
     assert not operators(onnx.load(path, load_external_data=False)) & CONTROL_FLOW
     got = session(str(path)).run(None, feature)
     loop = session(str(artifacts / "attack-feature.onnx"))
     assert equal(got, loop.run(None, feature | {"steps": np.array(steps)}))
-    in_turn = Steps(artifacts, *(f"attack-feature-step-{turn}.onnx" for turn in range(turns)))
+    in_turn = Steps(artifacts, *(f"attack-feature-step-{turn}.onnx" for turn in turns))
     assert equal(got, in_turn(steps, **feature))
 
 

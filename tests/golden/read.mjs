@@ -77,7 +77,7 @@ const embed = await open("cloak-reference");
 const before = (await embed.run({ face: u8(cut, side), keypoints })).reference.data;
 near(before, cloak.reference, tolerance.embedding, "reference");
 const numbers = { budget: f32(cloak.budget), clamp: f32(cloak.clamp), seed: i64(cloak.seed), steps: i64(cloak.steps) };
-const turns = names.map((_, turn) => `attack-feature-step-${turn}`);
+const turns = manifest.cloak.turns.map((turn) => `attack-feature-step-${turn}`);
 const squares = await steps(turns, cloak, 112, { keypoints, reference, ...numbers });
 for (const stage of cloak.after) {
   const got = squares[stage.done - 1], apart = difference(got, picture(stage).pixels);
