@@ -71,7 +71,7 @@ def export(
     from .defaults import FAR, FOREIGN_THRESHOLD
     from .detector.blazeface import DetectorFileError
     from .pipeline import export_artifacts, export_detector
-    from .quantize.integer import RangesError
+    from .quantize.maps import RangesError
     from .specs import Unrolled
     from .validate import ParityError
 

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from face_encryption.training.distill.onnx_network import OnnxNetwork
 
 from .attack.cloak import Source
 from .attack.ensemble import other_source, other_surrogate, source
-from .attack.surrogate import FEATURE, LABEL, OBJECTIVES, Surrogate, fold
+from .attack.surrogate import FEATURE, LABEL, OBJECTIVES, Objective, Surrogate, fold
 from .defaults import FAR
 from .detector.build import build_detector
 from .graph.build import gradient_graph
 from .graph.weights import WeightsFile
 from .manifest import MANIFEST, OWN, describe, sha256, write_manifest
-from .quantize.calibration import calibrate, faces_of, read_ranges, write_ranges
-from .quantize.integer import Arithmetic, RangesError, float_gradient, integer_gradient
+from .quantize.calibration import Cut, calibrate, faces_of, images_of, read_ranges, write_ranges
+from .quantize.float_form import float_gradient
+from .quantize.integer import Arithmetic, integer_gradient
+from .quantize.maps import Range, RangesError
 from .quantize.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
 from .specs import (
     GraphSpec,
@@ -42,7 +44,8 @@ MODELS = Path(str(files("face_encryption.models")))
 # Of an earlier export, besides attacks. The manifest goes first and comes last: a folder with one is whole.
 OTHERS = (MANIFEST, "detector.onnx", "recognizer.onnx", "cloak-reference.onnx", WEIGHTS)
 NOTHING = Unrolled()
-Ranges = dict[str, list[float]]
+# By the name of an objective of ours, or the digest of another's recognizer.
+Ranges = dict[str, list[Range]]
 
 
 def export_detector(folder: Path, models: Path = MODELS) -> Path:
@@ -96,11 +99,12 @@ def export_artifacts(
 
     `surrogates` are recognizers of others, by name, whose gradients join ours in the cloak: in their order, ours last.
     `precision` is that of the stored weights; graphs of rounded weights are compared with PyTorch on the same weights.
-    `arithmetic` is that of the convolutions of the attacks on our own recognizer; int8 takes the ranges beside the
-    checkpoint, as they are beside the shipped one, or measures them on the faces in a folder of `photos` and writes
-    them to `out`. None is int8 where the checkpoint's ranges or photos are at hand, else fp32. The graphs appear in
-    `out` together, after all of them have passed; graphs of an earlier export are replaced. Returns every comparison
-    with PyTorch. `unrolled` says which attacks are written out besides the cloak of effort `fast`.
+    `arithmetic` is that of the attacks' gradients; int8 takes the ranges beside the checkpoint, as they are beside the
+    shipped one, or measures them on the faces in a folder of `photos` and writes them to `out`. Others' recognizers
+    that have no ranges there stay in floats. None is int8 where the checkpoint's ranges or photos are at hand, else
+    fp32. The graphs appear in `out` together, after all of them have passed; graphs of an earlier export are replaced.
+    Returns every comparison with PyTorch. `unrolled` says which attacks are written out besides the cloak of effort
+    `fast`.
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
     """
     if OWN in (surrogates := surrogates or {}):
@@ -121,23 +125,27 @@ def export_artifacts(
         writer.save(detector_spec(MODELS))
         if photos and arithmetic != "fp32":
             report("calibrating")
-            ranges = _measure_ranges(own, photos, writer.folder / "detector.onnx", description.crop_margin)
+            detector = open_detector(writer.folder / "detector.onnx")
+            faces = faces_of(photos, detector, description.crop_margin)
+            ranges = _measure_ranges(own, faces, surrogates, others)
             write_ranges(writer.folder / RANGES, digest, ranges)
-        gradients, (foreign, sources) = _gradients(own, ranges), _join(surrogates, others, own)
+        gradients = {each.name: _gradient(own, each, ranges.get(each.name)) for each in OBJECTIVES}
+        foreign, sources = _join(surrogates, others, own, ranges)
         for spec in (
             recognizer_spec(own),
             *label_specs(gradients[LABEL.name], description.input_size, unrolled),
             *feature_specs([*foreign, gradients[FEATURE.name]], sources, unrolled),
-            reference_spec([*foreign, gradient_graph(own, FEATURE)], sources),
+            reference_spec([gradient_graph(each, FEATURE) for each in (*others.values(), own)], sources),
         ):
             report(spec.file)
             writer.save(spec)
         writer.weights.write(writer.folder)
         report("comparing with PyTorch")
         arithmetic = "int8" if ranges else "fp32"
+        integers = [*(each.digest in ranges for each in surrogates.values()), bool(ranges)]
         # Folded weights of fp16 are the checkpoint's own.
         reference = model if precision == "fp16" else own.model
-        checks = writer.check(Validator(reference, description, writer.folder, arithmetic))
+        checks = writer.check(Validator(reference, description, writer.folder, integers))
         facts = describe(description, digest, surrogates, sources, arithmetic=arithmetic, precision=precision)
         write_manifest(writer.folder, writer.specs, facts)
         _replace(writer.folder, out)
@@ -165,24 +173,36 @@ def ranges_at_hand(checkpoint: Path, digest: str, arithmetic: Arithmetic | None)
         return {}
 
 
-def _measure_ranges(own: Surrogate, photos: Path, detector: Path, margin: float) -> Ranges:
-    faces = faces_of(photos, open_detector(detector), margin)
-    return {each.name: calibrate(float_gradient(own, each), own, each, faces) for each in OBJECTIVES}
+def _measure_ranges(
+    own: Surrogate,
+    faces: Sequence[Cut],
+    recognizers: Mapping[str, AlignedRecognizer],
+    others: Mapping[str, Surrogate],
+) -> Ranges:
+    ranges, images = Ranges(), images_of(source(own), faces)
+    for each in OBJECTIVES:
+        ranges[each.name] = calibrate(float_gradient(own, each), own, each, images)
+    for name, recognizer in recognizers.items():
+        images = images_of(other_source(recognizer, others[name]), faces)
+        model = float_gradient(others[name], FEATURE)
+        ranges[recognizer.digest] = calibrate(model, others[name], FEATURE, images)
+    return ranges
 
 
-def _gradients(own: Surrogate, ranges: Ranges) -> dict[str, ir.Model]:
-    """Return our recognizer's gradient by objective: in integers where there are ranges."""
-    if not ranges:
-        return {each.name: gradient_graph(own, each) for each in OBJECTIVES}
-    return {each.name: integer_gradient(float_gradient(own, each), ranges[each.name]) for each in OBJECTIVES}
+def _gradient(surrogate: Surrogate, objective: Objective, ranges: list[Range] | None) -> ir.Model:
+    """Return the gradient of a recognizer: in integers where there are ranges."""
+    if ranges is None:
+        return gradient_graph(surrogate, objective)
+    return integer_gradient(float_gradient(surrogate, objective), ranges)
 
 
 def _join(
-    recognizers: Mapping[str, AlignedRecognizer], others: Mapping[str, Surrogate], own: Surrogate
+    recognizers: Mapping[str, AlignedRecognizer], others: Mapping[str, Surrogate], own: Surrogate, ranges: Ranges
 ) -> tuple[list[ir.Model], list[Source]]:
     """Return the others' `FEATURE` gradients, and the sources of the cloak: theirs, then ours."""
     sources = [*(other_source(each, others[name]) for name, each in recognizers.items()), source(own)]
-    return [gradient_graph(each, FEATURE) for each in others.values()], sources
+    gradients = [_gradient(others[name], FEATURE, ranges.get(each.digest)) for name, each in recognizers.items()]
+    return gradients, sources
 
 
 def _replace(folder: Path, out: Path) -> None:

@@ -146,7 +146,7 @@ def _max_pool(
     dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> Any:
-    """Translate max pooling; ONNX counts its indices through the whole tensor, as `_max_pool_backward` expects them."""
+    """Translate max pooling; ONNX counts its indices through the whole tensor, as their users here expect."""
     return op.MaxPool(
         image,
         kernel_shape=_pairs(kernel_size),
@@ -157,7 +157,7 @@ def _max_pool(
     )
 
 
-def _max_pool_backward(
+def translate_max_pool_backward(
     grad_output: Any,
     image: Any,
     kernel_size: Sequence[int],
@@ -258,6 +258,6 @@ GRADIENT_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     aten.avg_pool2d_backward.default: _average_pool_backward,
     aten.convolution_backward.default: _convolution_backward,
     aten.max_pool2d_with_indices.default: _max_pool,
-    aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
+    aten.max_pool2d_with_indices_backward.default: translate_max_pool_backward,
     aten.threshold_backward.default: _threshold_backward,
 }
