@@ -25,7 +25,7 @@ from .graph.weights import WeightsFile
 from .manifest import MANIFEST, OWN, describe, sha256, write_manifest
 from .quantize.calibration import Cut, calibrate, faces_of, images_of, read_ranges, write_ranges
 from .quantize.float_form import float_gradient
-from .quantize.integer import Arithmetic, integer_gradient
+from .quantize.integer import Arithmetic, integer_gradient, round_weights
 from .quantize.maps import Range, RangesError
 from .quantize.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
 from .specs import (
@@ -199,9 +199,14 @@ def _gradient(surrogate: Surrogate, objective: Objective, ranges: list[Range] | 
 def _join(
     recognizers: Mapping[str, AlignedRecognizer], others: Mapping[str, Surrogate], own: Surrogate, ranges: Ranges
 ) -> tuple[list[ir.Model], list[Source]]:
-    """Return the others' `FEATURE` gradients, and the sources of the cloak: theirs, then ours."""
+    """Return the others' `FEATURE` gradients, and the sources of the cloak: theirs, then ours.
+
+    Others are small: bytes of their weights cost less in the file than rounding them does at each loading.
+    """
     sources = [*(other_source(each, others[name]) for name, each in recognizers.items()), source(own)]
-    gradients = [_gradient(others[name], FEATURE, ranges.get(each.digest)) for name, each in recognizers.items()]
+    gradients = [
+        round_weights(_gradient(others[name], FEATURE, ranges.get(each.digest))) for name, each in recognizers.items()
+    ]
     return gradients, sources
 
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 
-# Boxes with a greater overlap, intersection over union, show the same face.
-SAME_FACE = 0.3
 # Smaller faces, in pixels, and faces of which less than this part lies in the photo, are hard to protect.
 SMALL, CUT = 24, 0.6
 # A face of a few pixels still gets a square that the recognizer's resampling can work with.
@@ -74,70 +72,6 @@ def detect(
         Face((float(x0), float(y0), float(x1), float(y1)), float(score), points)
         for (x0, y0, x1, y1), score, points in zip(boxes, scores, keypoints, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class Detection:
-    """What was found in a photo.
-
-    Attributes:
-        faces: the faces, from left to right, those of boxes given by hand among them.
-        unsure: what may be a face but scores below the threshold, from left to right; none overlaps a face.
-        shape: of the photo, [H, W, ...].
-    """
-
-    faces: list[Face]
-    unsure: list[Face]
-    shape: tuple[int, ...]
-
-
-def find_faces(
-    session: Runnable, image: NDArray[np.uint8], min_score: float, unsure: float, boxes: Sequence[Box] = ()
-) -> Detection:
-    """Find the faces in an image, and say where the detector is unsure.
-
-    Args:
-        session: an open `detector.onnx`.
-        image: uint8 [H, W, 3], RGB, upright, any size.
-        min_score: from this score on a box counts as a face, 0 to 1.
-        unsure: from this score on a box may be a face, 0 to 1; lower scores are noise.
-        boxes: faces given by hand, each in place of what was found there.
-
-    Raises:
-        ValueError: `image` is not a uint8 RGB image, or a box lies outside of it.
-    """
-    for x0, y0, x1, y1 in boxes:
-        if not (min(x1, image.shape[1]) > max(x0, 0) and min(y1, image.shape[0]) > max(y0, 0)):
-            raise ValueError(
-                f"the box {x0:g},{y0:g},{x1:g},{y1:g} is not in the photo of {image.shape[1]}x{image.shape[0]}"
-            )
-    candidates = detect(session, image, min(min_score, unsure))
-    faces = [face_by_hand(box) for box in boxes]
-    for candidate in candidates:
-        if candidate.score >= min_score and not _shown_by(candidate, faces[: len(boxes)]):
-            faces.append(candidate)
-    perhaps = [each for each in candidates if each.score < min_score and not _shown_by(each, faces)]
-    return Detection(sorted(faces, key=lambda face: face.box), sorted(perhaps, key=lambda face: face.box), image.shape)
-
-
-def face_by_hand(box: Box) -> Face:
-    """Return the face in a box that a person drew: certain, and upright, as keypoints in one place say."""
-    x0, y0, x1, y1 = box
-    return Face(box, 1.0, np.full((6, 2), ((x0 + x1) / 2, (y0 + y1) / 2), np.float32))
-
-
-def _shown_by(face: Face, others: Sequence[Face]) -> bool:
-    return any(_shared_part(face.box, other.box) > SAME_FACE for other in others)
-
-
-def _shared_part(one: Box, two: Box) -> float:
-    """Return the intersection over union of two boxes, 0 to 1."""
-    width = min(one[2], two[2]) - max(one[0], two[0])
-    height = min(one[3], two[3]) - max(one[1], two[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, two)]
-    return width * height / (areas[0] + areas[1] - width * height)
 
 
 def main_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from .artifacts import Artifacts
 from .attack import Attack
 from .comparison import Subject, matches
+from .detection import Detection, find_faces
 from .errors import NoFaceError, PhotoError, SettingError
-from .faces import Box, Detection, Face, find_faces
+from .faces import Box, Face
 from .manifest import OWN, Manifest
 from .onnx_runtime import warn_if_reporting
 from .part import Part, cut_part, difference
@@ -64,7 +65,13 @@ class Protector:
         """
         return self.look(image).faces
 
-    def look(self, image: NDArray[np.uint8], min_score: float | None = None, boxes: Sequence[Box] = ()) -> Detection:
+    def look(
+        self,
+        image: NDArray[np.uint8],
+        min_score: float | None = None,
+        boxes: Sequence[Box] = (),
+        small_faces: bool = False,
+    ) -> Detection:
         """Find the faces in an upright RGB image, uint8 [H, W, 3], and where the detector is unsure.
 
         Args:
@@ -72,6 +79,7 @@ class Protector:
             min_score: from this score on something counts as a face, above 0 and at most 1; None for the artifacts'
                 default.
             boxes: faces given by hand, x0, y0, x1, y1 in pixels, each in place of what was found there.
+            small_faces: look closer, for faces of less than a fiftieth of the photo's width.
 
         Raises:
             SettingError: a box lies outside of the image.
@@ -80,7 +88,7 @@ class Protector:
         facts = self._manifest.detector
         score = facts.score if min_score is None else min_score
         try:
-            return find_faces(self.artifacts.detector, image, score, facts.unsure, boxes)
+            return find_faces(self.artifacts.detector, image, score, facts.unsure, boxes, small_faces)
         except ValueError as error:
             raise SettingError(str(error)) from error
 
@@ -194,7 +202,7 @@ class Protector:
     def _parts(self, photo: Photo, settings: Settings) -> tuple[list[Part], tuple[str, ...]]:
         """Find the faces to protect and cut them out before any of them changes; also returns what to tell the user."""
         margin = self._manifest.recognizer.crop_margin
-        seen = self.look(photo.pixels, settings.min_score, settings.boxes)
+        seen = self.look(photo.pixels, settings.min_score, settings.boxes, settings.small_faces)
         faces, hints = seen.faces, detection_notes(seen)
         if not faces:
             raise NoFaceError("; ".join(["no face found; nothing was written", *hints]))

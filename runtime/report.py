@@ -4,7 +4,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from .faces import CUT, SMALL, Detection, Face
+from .detection import Detection
+from .faces import CUT, SMALL, Face
 from .results import FaceResult, Recognition
 from .settings import Settings
 

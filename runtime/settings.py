@@ -42,6 +42,7 @@ class Settings:
         faces: the numbers of the faces to protect, as `Protector.detect` orders them, from 1; None for all.
         min_score: from this score of the detector on, above 0 and at most 1, something counts as a face. None for the
             artifacts' default.
+        small_faces: look for faces of less than a fiftieth of the photo's width too, which takes longer.
         boxes: faces given by hand, each x0, y0, x1, y1 in pixels of the upright photo.
         metadata: "strip" removes EXIF, XMP and comments from the written file, "keep" keeps them.
 
@@ -64,6 +65,7 @@ class Settings:
     seed: int = 0
     faces: tuple[int, ...] | None = None
     min_score: float | None = None
+    small_faces: bool = False
     boxes: tuple[Box, ...] = ()
     metadata: MetadataPolicy = "strip"
 

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
+from onnxscript.optimizer import fold_constants
 
 from .float_form import depending, entrance
 from .maps import Quantised, Range, RangesError, RangesInOrder
@@ -27,6 +28,8 @@ from .nodes import Nodes
 MIDDLE = 128
 # Of what is 128 or 129 alone, weights may be twice as large.
 LARGEST_OF_FLAGS = 126
+# Any tensor is smaller, in bytes: all that follows from weights alone is computed.
+LARGE = 2**30
 Arithmetic = Literal["fp32", "int8"]
 
 
@@ -40,6 +43,17 @@ def integer_gradient(model: ir.Model, ranges: Sequence[Range]) -> ir.Model:
     if len(taken.names) != len(ranges):
         raise RangesError(f"{len(ranges)} ranges for {len(taken.names)} maps of this network")
     return common.RemoveUnusedNodesPass()(model).model
+
+
+def round_weights(model: ir.Model) -> ir.Model:
+    """Round the weights of an integer gradient now rather than when a runtime loads it; changes the model in place."""
+
+    def should_fold(node: ir.Node) -> bool | None:
+        return node.op_type == "QuantizeLinear" or None  # which the pass would leave to the runtime
+
+    limits = {"input_size_limit": LARGE, "output_size_limit": LARGE}
+    fold_constants(model, onnx_shape_inference=False, should_fold=should_fold, **limits)
+    return model
 
 
 def ranged(model: ir.Model) -> dict[str, bool]:

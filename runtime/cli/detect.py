@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @options.inputs
 @click.option("--draw", metavar="OUT", help="Write a copy with the faces marked: to a folder, or a file for one photo.")
 @options.min_score
+@options.small_faces
 @options.boxes
 @options.json
 @options.artifacts
@@ -26,6 +27,7 @@ def detect(
     inputs: tuple[str, ...],
     draw: str | None,
     min_score: float | None,
+    small_faces: bool,
     boxes: tuple["Box", ...],
     as_json: bool,
     artifacts: str | None,
@@ -46,7 +48,7 @@ def detect(
     def work(path: Path, target: Target | None) -> Report:
         photo = read_photo(read(path))
         pixels = photo.pixels
-        seen = protector.look(pixels, min_score, boxes)
+        seen = protector.look(pixels, min_score, boxes, small_faces)
         faces, notes = seen.faces, detection_notes(seen)
         if not faces and (target is None or not seen.unsure):
             raise NoFaceError("; ".join(["no face found", *notes]))

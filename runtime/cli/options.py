@@ -18,6 +18,11 @@ min_score = click.option(
 )
 
 
+small_faces = click.option(
+    "--small-faces", is_flag=True, help="Look closer, for faces of less than a fiftieth of the photo's width; slower."
+)
+
+
 def _box_edges(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
     boxes = []
     for text in texts:

@@ -60,6 +60,7 @@ def _face_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tup
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random start.")
 @click.option("--faces", callback=_face_numbers, default="all", show_default=True, help="Faces by number, such as 1,3.")
 @options.min_score
+@options.small_faces
 @options.boxes
 @click.option("--metadata", type=click.Choice(["strip", "keep"]), default="strip", show_default=True)
 @click.option(

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from face_encryption.runtime.faces import MIN_SIDE, Box, Face, cut_square, detect, find_faces, main_face, paste_square
-from face_encryption.runtime.report import detection_notes
+from face_encryption.runtime.faces import MIN_SIDE, Box, Face, cut_square, detect, main_face, paste_square
+
+from .sessions import BoxSession
 
 coordinates = st.floats(-60, 120)
 boxes = st.tuples(coordinates, coordinates, coordinates, coordinates)
@@ -95,23 +96,8 @@ def test_other_arrays_are_refused(image: np.ndarray) -> None:
         cut_square(image, (0, 0, 9, 9), 0)
 
 
-class _Session:
-    """Stands for a detector that finds what it is told to."""
-
-    def __init__(self, boxes: list[list[float]], scores: list[float] | None = None) -> None:
-        self.boxes = np.array(boxes, np.float32).reshape(-1, 4)
-        self.scores = np.array(scores or [0.5] * len(boxes), np.float32)
-        self.feed: dict[str, np.ndarray] = {}
-
-    def run(self, output_names: list[str], input_feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        assert output_names == ["boxes", "scores", "keypoints"]
-        self.feed = input_feed
-        kept = self.scores >= input_feed["score_threshold"]
-        return [self.boxes[kept], self.scores[kept], np.zeros((int(kept.sum()), 6, 2), np.float32)]
-
-
 def test_detect_gives_the_detector_its_tensors_and_keeps_its_order() -> None:
-    session = _Session([[5, 6, 7, 8], [1, 2, 3, 4]])
+    session = BoxSession([[5, 6, 7, 8], [1, 2, 3, 4]])
     faces = detect(session, np.zeros((9, 9, 3), np.uint8), 0.25, 7)
     assert [(face.box, face.score) for face in faces] == [((5, 6, 7, 8), 0.5), ((1, 2, 3, 4), 0.5)]
     assert {name: value.dtype for name, value in session.feed.items()} == {
@@ -122,39 +108,4 @@ def test_detect_gives_the_detector_its_tensors_and_keeps_its_order() -> None:
 
 
 def test_detect_without_a_face() -> None:
-    assert detect(_Session([]), np.zeros((9, 9, 3), np.uint8)) == []
-
-
-PHOTO = np.zeros((100, 200, 3), np.uint8)
-SEEN = _Session([[100, 10, 140, 50], [10, 10, 50, 50], [60, 10, 100, 50], [12, 12, 52, 52]], [0.9, 0.8, 0.45, 0.42])
-
-
-def test_faces_are_numbered_from_the_left_and_doubts_are_kept_apart() -> None:
-    seen = find_faces(SEEN, PHOTO, 0.5, 0.4)
-    assert [face.box for face in seen.faces] == [(10, 10, 50, 50), (100, 10, 140, 50)]
-    assert [face.box for face in seen.unsure] == [(60, 10, 100, 50)]  # the other one shows the first face again
-    (note,) = detection_notes(seen)
-    # The score is 0.45 in float32, a little below: a minimum of 0.45 would miss it.
-    assert note == "perhaps a face at 60,10 to 100,50 (score 0.45): if so, add --min-score 0.44 or --box 60,10,100,50"
-
-
-def test_what_a_note_says_to_do_finds_the_face() -> None:
-    for found in (find_faces(SEEN, PHOTO, 0.44, 0.4), find_faces(SEEN, PHOTO, 0.5, 0.4, boxes=[(60, 10, 100, 50)])):
-        assert [face.box for face in found.faces] == [(10, 10, 50, 50), (60, 10, 100, 50), (100, 10, 140, 50)]
-        assert not found.unsure
-
-
-def test_a_box_by_hand_takes_the_place_of_what_was_found_there() -> None:
-    seen = find_faces(SEEN, PHOTO, 0.5, 0.4, boxes=[(8, 8, 48, 48)])
-    assert (seen.faces[0].box, seen.faces[0].score) == ((8, 8, 48, 48), 1)
-    assert len(seen.faces) == 2
-    assert (seen.faces[0].keypoints == 28).all()
-    with pytest.raises(ValueError, match=r"the box 200,0,220,20 is not in the photo of 200x100"):
-        find_faces(SEEN, PHOTO, 0.5, 0.4, boxes=[(200, 0, 220, 20)])
-
-
-def test_small_and_cut_faces_are_named() -> None:
-    seen = find_faces(_Session([[-30, 10, 30, 70], [150, 20, 165, 35], [60, 10, 120, 70]]), PHOTO, 0.5, 0.4)
-    cut, small = detection_notes(seen)
-    assert cut.startswith("face 1 at -30,10 to 30,70 is cut by the photo's border")
-    assert small.startswith("face 3 at 150,20 to 165,35 is only 15 pixels large")
+    assert detect(BoxSession([]), np.zeros((9, 9, 3), np.uint8)) == []

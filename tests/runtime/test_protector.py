@@ -14,7 +14,8 @@ from face_encryption.runtime import ArtifactsError, Face, NoFaceError, Protected
 from face_encryption.runtime import protector as protector_module
 from face_encryption.runtime.artifacts import Artifacts
 from face_encryption.runtime.comparison import Subject
-from face_encryption.runtime.faces import Detection, cut_square, square_around
+from face_encryption.runtime.detection import Detection
+from face_encryption.runtime.faces import cut_square, square_around
 from face_encryption.runtime.part import Part
 from face_encryption.runtime.photo import read_photo
 from face_encryption.runtime.report import result_json, result_line
@@ -326,7 +327,7 @@ def test_unknown_label(tmp_path: Path, label: str, hint: str) -> None:
 def test_the_artifacts_say_what_counts_as_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
 
-    def none_found(detector: object, image: Pixels, min_score: float, unsure: float, boxes: object) -> Detection:
+    def none_found(detector: object, image: Pixels, min_score: float, unsure: float, *_: object) -> Detection:
         asked.extend((min_score, unsure))
         return Detection([], [], image.shape)
 
