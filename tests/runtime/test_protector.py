@@ -209,7 +209,7 @@ def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     own = gallery[0, 192:]
     alone, known = (protector.protect(photo, Settings(gallery=each)).faces[0] for each in (None, gallery))
     assert (alone.gallery, known.gallery) == (0, 1)
-    assert float(own @ known.after.embedding) < float(own @ alone.after.embedding) - 0.02
+    assert float(own @ known.after.embedding) < float(own @ alone.after.embedding) - 0.005
     both = np.stack([known.before.embedding, own])
     assert known.similarity == pytest.approx(float((both @ known.after.embedding).max()), abs=1e-5)
 
