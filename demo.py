@@ -31,7 +31,7 @@ def side_by_side(before: Image.Image, after: Image.Image, box: tuple[int, int, i
 
 
 def main() -> None:
-    """Protect the photo, print what the recognizer saw before and after, and write the picture."""
+    """Protect the photo, print whether recognizers still match it, and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--picture", type=Path, default=Path("demo/before-after.png"))
@@ -51,10 +51,11 @@ def main() -> None:
         sheet = side_by_side(Image.open(photo), Image.open(io.BytesIO(protected.data)), box)
         options.picture.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(options.picture)
-        verdict = "still a match" if face.matched else "no match"
-        print(f"before   most like {face.before.name} ({face.before.probability:.2f})")
-        print(f"after    most like {face.after.name} ({face.after.probability:.2f})")
-        print(f"same person?  similarity {face.similarity:.2f}, threshold {face.threshold:.2f}: {verdict}")
+        results = [("ours", face.similarity, face.threshold)]
+        results += [(each.name, each.similarity, each.threshold) for each in face.surrogates]
+        for name, similarity, threshold in results:
+            verdict = "still a match" if similarity >= threshold else "no match"
+            print(f"same person?  {name}: similarity {similarity:.2f}, threshold {threshold:.2f}: {verdict}")
         print(f"change   at most {face.change} of 255 levels, PSNR {face.psnr:.1f} dB, {face.seconds:.2f} s")
     print(f"look at  {options.picture} (before, after, difference x{ENLARGE}) and {folder}/astronaut_protected.png")
 

@@ -14,14 +14,15 @@ from .results import Recognition, SurrogateResult
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A face before the attack: what our recognizer says of it, and what it is compared with.
+    """A face before the attack, and what it is compared with.
 
-    `recognizers` tell whether it is still a match, in the order of their parts of an embedding. `embedding` is f32 [D],
-    the face's, `known` f32 [N, D], those of the gallery's faces that match it.
+    `before` is which identity our recognizer sees in it, where one decides the direction. `recognizers` tell whether it
+    is still a match, in the order of their parts of an embedding. `embedding` is f32 [D], the face's, `known` f32
+    [N, D], those of the gallery's faces that match it.
     """
 
     part: Part
-    before: Recognition
+    before: Recognition | None
     recognizers: Sequence[SurrogateFacts]
     embedding: NDArray[np.float32]
     known: NDArray[np.float32]

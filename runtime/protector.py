@@ -215,12 +215,12 @@ class Protector:
         return np.asarray(embedding)
 
     def _subject(self, part: Part, settings: Settings) -> Subject:
-        before = self.recognize(part.original)
         if settings.labelled:  # nobody tries to change what the others see
+            before = self.recognize(part.original)
             own = [each for each in self._manifest.surrogates if each.name == OWN]
             return Subject(part, before, own, before.embedding, np.zeros((0, len(before.embedding)), np.float32))
         recognizers, face = self._manifest.surrogates, self._embed(part, part.original)
-        return Subject(part, before, recognizers, face, matches(recognizers, settings.gallery, face))
+        return Subject(part, None, recognizers, face, matches(recognizers, settings.gallery, face))
 
     def _attempt(
         self, attack: Attack, subject: Subject, photo: Photo, settings: Settings
@@ -228,7 +228,7 @@ class Protector:
         """Return the square of the first attempt after which the face is no match, or of the one nearest to it."""
         part, seed = subject.part, settings.seed + subject.part.number - 1
         square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
-        target = subject.before if settings.labelled else subject.reference
+        target = subject.before or subject.reference
         best: tuple[float, NDArray[np.uint8], Plan] | None = None
         for plan in attack.plans:
             changed = attack(square, part, target, seed, plan)
@@ -248,10 +248,9 @@ class Protector:
 
     def _result(self, subject: Subject, plan: Plan | None, seconds: float, square: NDArray[np.uint8]) -> FaceResult:
         """Measure a face on its square as it was saved, uint8 [S, S, 3]."""
-        part, after = subject.part, self.recognize(square)
-        alone = len(subject.recognizers) == 1
-        results = {each.name: each for each in subject.compare(after.embedding if alone else self._embed(part, square))}
-        own = results.pop(OWN)
+        part, after = subject.part, self.recognize(square) if subject.before else None
+        results = subject.compare(after.embedding if after else self._embed(part, square))
+        (own,) = (each for each in results if each.name == OWN)
         change, psnr = difference(part.original[part.inside], square[part.inside])
         return FaceResult(
             number=part.number,
@@ -260,7 +259,7 @@ class Protector:
             after=after,
             similarity=own.similarity,
             threshold=own.threshold,
-            surrogates=tuple(results.values()),
+            surrogates=tuple(each for each in results if each is not own),
             gallery=len(subject.known),
             plan=plan,
             change=change,
@@ -291,8 +290,7 @@ class Protector:
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
         graph = self.artifacts.attack("label" if settings.labelled else "feature")
-        references = [] if settings.labelled else [self.artifacts.cloak_reference]
-        for needed in (self.artifacts.recognizer, *references, graph):
+        for needed in (self.artifacts.recognizer if settings.labelled else self.artifacts.cloak_reference, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
         return Attack(graph, plans, label)
 

@@ -16,10 +16,12 @@ def result_line(photo: str, result: FaceResult, stronger: str = "") -> str:
     others = "".join(
         f"; by {each.name} {each.similarity:.2f}, threshold {each.threshold:.2f}" for each in result.surrogates
     )
+    names = ""
+    if result.before and result.after:
+        names = f' was "{_seen(result.before)}" now "{_seen(result.after)}",'
     return (
         f"{photo} face {result.number}: {verdict}"
-        f" (similarity {result.similarity:.2f}, threshold {result.threshold:.2f}{others}),"
-        f' was "{_seen(result.before)}" now "{_seen(result.after)}",'
+        f" (similarity {result.similarity:.2f}, threshold {result.threshold:.2f}{others}),{names}"
         f" change <= {result.change} levels, {result.psnr:.1f} dB, {result.seconds:.1f} s"
     )
 
@@ -78,8 +80,7 @@ def result_json(result: FaceResult) -> dict[str, Any]:
         "threshold": result.threshold,
         "surrogates": [asdict(each) | {"matched": each.matched} for each in result.surrogates],
         "gallery": result.gallery,
-        "before": {"name": result.before.name, "probability": result.before.probability},
-        "after": {"name": result.after.name, "probability": result.after.probability},
+        **{name: _identity(each) for name, each in (("before", result.before), ("after", result.after)) if each},
         **(asdict(result.plan) if result.plan else {}),
         "change": result.change,
         "psnr": result.psnr if math.isfinite(result.psnr) else None,
@@ -90,6 +91,10 @@ def result_json(result: FaceResult) -> dict[str, Any]:
 def face_json(number: int, face: Face) -> dict[str, Any]:
     """Return a face as JSON types, in pixels of the upright photo."""
     return {"number": number, "box": list(face.box), "score": face.score, "keypoints": face.keypoints.tolist()}
+
+
+def _identity(recognition: Recognition) -> dict[str, Any]:
+    return {"name": recognition.name, "probability": recognition.probability}
 
 
 def _seen(recognition: Recognition) -> str:

@@ -53,8 +53,8 @@ class FaceResult:
     Attributes:
         number: of the face in the photo, from 1.
         face: box, score and keypoints.
-        before: the recognizer on the original face.
-        after: the recognizer on the protected face.
+        before: which identity the recognizer sees in the original face; None for a cloak, which needs nobody's.
+        after: the same of the protected face.
         similarity: of the protected probe to the original face as gallery, -1 to 1; the highest of that and those to
             the faces of a gallery that matched.
         threshold: similarities from here on count as the same person, at a false accept rate of 1 %.
@@ -68,8 +68,8 @@ class FaceResult:
 
     number: int
     face: Face
-    before: Recognition
-    after: Recognition
+    before: Recognition | None
+    after: Recognition | None
     similarity: float
     threshold: float
     surrogates: tuple[SurrogateResult, ...]

@@ -145,18 +145,18 @@ def test_never_beyond_the_last_rung(
 
 def test_an_attempt_that_succeeds_costs_one_more_look(protector: Protector, photo: bytes, calls: Counter[str]) -> None:
     assert not protector.protect(photo, Settings(strength="high")).faces[0].matched
-    assert calls == {"recognize": 2, "_embed": 3, "__call__": 1}
+    assert calls == {"_embed": 3, "__call__": 1}
 
 
 @pytest.mark.parametrize(
     ("setting", "looks"),
-    [({"away": True, "epsilon": 1}, {}), ({"budget": 1e-4, "clamp": 8, "steps": 1}, {"_embed": 2})],
+    [({"away": True, "epsilon": 1}, {"recognize": 2}), ({"budget": 1e-4, "clamp": 8, "steps": 1}, {"_embed": 2})],
 )
 def test_one_attempt_is_not_looked_at(
     protector: Protector, photo: bytes, calls: Counter[str], setting: dict[str, Any], looks: dict[str, int]
 ) -> None:
     assert protector.protect(photo, Settings(**setting)).faces[0].matched
-    assert calls == {"recognize": 2, "__call__": 1} | looks
+    assert calls == {"__call__": 1} | looks
 
 
 def test_a_match_of_the_gallery_is_a_match(protector: Protector, photo: bytes, calls: Counter[str]) -> None:
@@ -167,11 +167,12 @@ def test_a_match_of_the_gallery_is_a_match(protector: Protector, photo: bytes, c
     between = protector.enroll(photo)[0] + protector.enroll(protected.data)[0]
     parts = [each / np.linalg.norm(each) for each in np.split(between, [-512])]
     gallery, own = np.concatenate(parts)[None], parts[1]
-    assert own @ alone.after.embedding > alone.threshold
+    assert own @ protector.enroll(protected.data)[0, -512:] > alone.threshold
     calls.clear()
-    (known,) = protector.protect(photo, Settings(gallery=gallery)).faces
+    beside = protector.protect(photo, Settings(gallery=gallery))
+    (known,) = beside.faces
     assert known.gallery == 1
-    assert known.similarity >= float(own @ known.after.embedding) - 1e-5
+    assert known.similarity >= float(own @ protector.enroll(beside.data)[0, -512:]) - 0.02
     assert calls["__call__"] > 1
     assert known.plan != CloakPlan(LADDER[0]["budget"], LADDER[0]["clamp"], 4)
 

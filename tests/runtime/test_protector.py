@@ -75,7 +75,7 @@ def test_face_is_no_longer_matched(protector: Protector, photo: bytes) -> None:
     (result,) = protected.faces
     assert not result.matched
     assert result.similarity < result.threshold
-    assert result.after.probability < result.before.probability or result.after.name != result.before.name
+    assert (result.before, result.after) == (None, None)  # a cloak needs nobody's name
     assert result.number == 1
     assert 0 < result.change <= bound(protected)
     assert 30 < result.psnr < math.inf
@@ -131,8 +131,6 @@ def test_what_is_reported_is_what_the_file_holds(protector: Protector, photo: by
     before = protector.recognize(cut_square(astronaut, result.face.box, margin)[0])
     after = protector.recognize(cut_square(saved, result.face.box, margin)[0])
     assert result.similarity == pytest.approx(float(before.embedding @ after.embedding), abs=1e-5)
-    assert result.after.name == after.name
-    assert result.after.probability == pytest.approx(after.probability, abs=1e-5)
     assert result.change == changed(astronaut, saved).max()
 
 
@@ -192,6 +190,8 @@ def test_the_seed_decides(protector: Protector, photo: bytes) -> None:
 
 def test_away_from_the_identity_that_is_seen(protector: Protector, photo: bytes) -> None:
     cloaked, away = (protector.protect(photo, Settings(strength="high", away=away)).faces[0] for away in (False, True))
+    assert away.before
+    assert away.after
     assert away.after.name != away.before.name
     assert cloaked.similarity < away.similarity  # which is what the cloak aims at
 
@@ -199,6 +199,7 @@ def test_away_from_the_identity_that_is_seen(protector: Protector, photo: bytes)
 def test_targeted(protector: Protector, photo: bytes) -> None:
     label = protector.classes[-1]
     result = protector.protect(photo, Settings(label=label, strength="high")).faces[0]
+    assert result.after
     assert result.after.name == label
 
 
@@ -206,12 +207,13 @@ def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     darker = Image.fromarray(astronaut).transpose(Image.Transpose.FLIP_LEFT_RIGHT).point(lambda level: level * 0.6)
     gallery = protector.enroll(encoded(darker, "JPEG"))
     assert gallery.shape == (1, 704)
+    alone, known = (protector.protect(photo, Settings(gallery=each)) for each in (None, gallery))
+    assert (alone.faces[0].gallery, known.faces[0].gallery) == (0, 1)
+    before, without, beside = (protector.enroll(each)[0, 192:] for each in (photo, alone.data, known.data))
     own = gallery[0, 192:]
-    alone, known = (protector.protect(photo, Settings(gallery=each)).faces[0] for each in (None, gallery))
-    assert (alone.gallery, known.gallery) == (0, 1)
-    assert float(own @ known.after.embedding) < float(own @ alone.after.embedding) - 0.005
-    both = np.stack([known.before.embedding, own])
-    assert known.similarity == pytest.approx(float((both @ known.after.embedding).max()), abs=1e-5)
+    assert float(own @ beside) < float(own @ without) - 0.005
+    # Enrolled anew the face lies a little elsewhere, for the detector's box does.
+    assert known.faces[0].similarity == pytest.approx(float(max(before @ beside, own @ beside)), abs=0.02)
 
 
 def test_faces_of_others_in_the_gallery_change_nothing(protector: Protector, photo: bytes) -> None:
