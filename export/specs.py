@@ -13,7 +13,15 @@ from .attack.cloak import Source, turns_of
 from .attack.surrogate import Surrogate
 from .defaults import CLOAK_DEFAULTS
 from .detector.build import build_detector
-from .graph.build import cloak_graph, cloak_reference_graph, label_step_graph, recognizer_graph
+from .graph.build import (
+    cloak_begin_graph,
+    cloak_end_graph,
+    cloak_graph,
+    cloak_reference_graph,
+    cloak_step_graph,
+    label_step_graph,
+    recognizer_graph,
+)
 from .graph.loop import looped
 from .graph.unroll import unroll
 from .validate import Validator
@@ -90,7 +98,7 @@ def label_specs(gradient: ir.Model, size: int, unrolled: Unrolled) -> list[Graph
 
 
 def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unrolled: Unrolled) -> list[GraphSpec]:
-    """Return the cloak, a step for each source, the loop and steps written out, in whole rounds.
+    """Return the cloak: begin, a step for each source and end; the loop; and steps written out, in whole rounds.
 
     They are made from the sources' `FEATURE` gradients.
     """
@@ -101,7 +109,7 @@ def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unro
         return GraphSpec(
             f"attack-feature-step-{turn}",
             "attack-feature-step",
-            lambda: serialize_model(cloak_graph(gradients, sources, [turn])),
+            lambda: serialize_model(cloak_step_graph(gradients, sources, turn)),
             lambda validator, name: validator.cloak_step(name, sources, turn),
             {"turn": turn},
         )
@@ -115,6 +123,11 @@ def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unro
             {"steps": steps},
         )
 
+    begin, end = "attack-feature-begin", "attack-feature-end"
+    ends = [
+        GraphSpec(begin, begin, lambda: serialize_model(cloak_begin_graph()), Validator.cloak_begin),
+        GraphSpec(end, end, lambda: serialize_model(cloak_end_graph()), Validator.cloak_end),
+    ]
     loop = GraphSpec(
         "attack-feature",
         "attack-feature",
@@ -122,7 +135,7 @@ def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unro
         lambda validator, name: validator.cloak(name, sources),
     )
     rounds = sorted({-(-steps // len(turns)) for steps in (FAST, *unrolled.steps)})
-    return [*map(step, range(len(sources))), loop, *(written_out(each * len(turns)) for each in rounds)]
+    return [*ends, *map(step, range(len(sources))), loop, *(written_out(each * len(turns)) for each in rounds)]
 
 
 def reference_spec(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> GraphSpec:

@@ -20,13 +20,22 @@ from torch import Tensor, nn
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description
 
-from .attack.cloak import GRID, Cloak, CloakReference, Source, cloak_in_turn
+from .attack.cloak import (
+    GRID,
+    CloakBegin,
+    CloakEnd,
+    CloakReference,
+    CloakStep,
+    Source,
+    cloak_in_turn,
+    side_of,
+)
 from .attack.pgd import Attack
 from .attack.surrogate import LABEL, FaceRecognizer, Surrogate
 from .cases import CLAMP, EPSILON, SIDES, cloak_cases, label_cases, picture, upright_keypoints
 
 Array = npt.NDArray[Any]
-Module = Attack | Cloak
+Module = Attack | CloakStep
 # After more sign steps, two runs that differ by rounding may end at another label.
 LABEL_STEPS, STEPS = 4, 8
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
@@ -105,7 +114,9 @@ class Validator:
         """Compare single steps towards or away from a label, each from PyTorch's own perturbation."""
         module = Attack(self.reference.gradient(LABEL), self.reference.size)
         for side, direction, face, settings in label_cases(FaceRecognizer(self.reference)):
-            for where, got, want in self._single_steps(name, module, side, face, settings, EPSILON, self.integers[-1]):
+            given = {"face": face, **settings}
+            for where, got, want in self._single_steps(name, module, side, given, self.integers[-1]):
+                self._bounds(name, face.numpy(), got[2], EPSILON, where)
                 if not self.integers[-1]:
                     buffer = want[1]
                     # Where the buffer is next to nothing its sign is of rounding.
@@ -141,12 +152,32 @@ class Validator:
                 want = module(face, keypoints).numpy()
             self._add(name, f"reference, difference ({side} px)", np.abs(got - want).max(), 1e-3)
 
+    def cloak_begin(self, name: str) -> None:
+        """Compare faces on the grid of a cloak's steps."""
+        session, module = self.session(name), CloakBegin()
+        for side in SIDES:
+            face = torch.from_numpy(picture(side))
+            (got,) = session.run(None, _feed({"face": face}))
+            self._add(name, f"levels, largest difference ({side} px)", np.abs(got - module(face).numpy()).max(), 1e-2)
+
+    def cloak_end(self, name: str) -> None:
+        """Compare a perturbation on the photo's pixels, also where it leaves the clamp."""
+        session, module = self.session(name), CloakEnd()
+        perturbation, clamp = torch.from_numpy(picture(GRID, 1)).permute(2, 0, 1) / 4 - 32, torch.tensor(CLAMP)
+        for side in SIDES:
+            given = {"face": torch.from_numpy(picture(side)), "perturbation": perturbation, "clamp": clamp}
+            (got,) = session.run(None, _feed(given))
+            where = f"({side} px)"
+            self._bounds(name, given["face"].numpy(), got, CLAMP, where)
+            self._add(name, f"share of other levels {where}", (got != module(*given.values()).numpy()).mean(), 1e-3)
+
     def cloak_step(self, name: str, sources: Sequence[Source], turn: int) -> None:
         """Compare single steps of a cloak that ask one source, each from PyTorch's own perturbation."""
-        module, integer = Cloak(self._sources(sources), [turn]), self.integers[turn]
+        module, integer = CloakStep(self._sources(sources), [turn]), self.integers[turn]
         for side, face, settings in cloak_cases(sources):
-            steps = settings | {"steps": torch.tensor(STEPS)}
-            for where, got, want in self._single_steps(name, module, side, face, steps, CLAMP, integer):
+            given = {"pixels": CloakBegin()(face), "side": side_of(face), **settings, "steps": torch.tensor(STEPS)}
+            for where, got, want in self._single_steps(name, module, side, given, integer):
+                self._add(name, f"largest change in levels {where}", np.abs(got[0]).max(), CLAMP)
                 if not integer:
                     difference = np.abs(got[0] - want[0].numpy())
                     self._add(name, f"change in levels, mean difference {where}", difference.mean(), 1e-2)
@@ -195,25 +226,22 @@ class Validator:
         name: str,
         module: Module,
         side: int,
-        face: Tensor,
-        settings: dict[str, Tensor],
-        limit: float,
+        given: dict[str, Tensor],
         integer: bool,
     ) -> Iterator[tuple[str, list[Array], tuple[Tensor, ...]]]:
-        """Compare losses and bounds of three steps; yields for each what the graph gave and what PyTorch did."""
-        session, grid = self.session(name), GRID if isinstance(module, Cloak) else side
+        """Compare the losses of three steps; yields for each what the graph gave and what PyTorch did."""
+        session, grid = self.session(name), GRID if isinstance(module, CloakStep) else side
         perturbation = buffer = torch.zeros(3, grid, grid)
         for iteration in range(3):
             state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": torch.tensor(iteration)}
-            feed = {"face": face, **settings, **state}
+            feed = {**given, **state}
             got = session.run(None, _feed(feed))
             with torch.no_grad():
                 want = module(*feed.values())
             perturbation, buffer = want[:2]
             where = f"({side} px, step {iteration + 1})"
-            self._bounds(name, face.numpy(), got[2], limit, where)
             self._add(
-                name, f"loss, difference {where}", _difference(got[3], want[3]), INTEGER_LOSS if integer else 1e-3
+                name, f"loss, difference {where}", _difference(got[-1], want[-1]), INTEGER_LOSS if integer else 1e-3
             )
             if integer and iteration == 0:
                 # Later steps may lie beside their target, where a gradient is a difference of nearly equal numbers.

@@ -20,7 +20,7 @@ from .manifest import (
     SurrogateFacts,
 )
 
-FORMAT = 6
+FORMAT = 7
 
 T = TypeVar("T")
 

@@ -62,18 +62,22 @@ def save(name: str, pixels: Pixels) -> Json:
     return {"file": name, "sha256": digest(pixels)}
 
 
-def step_by_step(
-    artifacts: Artifacts, names: list[str], grid: int, feed: Json, steps: int
-) -> list[tuple[Pixels, float]]:
-    """Return the square after each step, and the loss that the step met; the graphs of these names do them in turn."""
+def step_by_step(artifacts: Artifacts, names: list[str], grid: int, feed: Json, steps: int) -> list[Json]:
+    """Return what each step gives, by the names of the outputs; the graphs of these names do them in turn."""
     perturbation = buffer = np.zeros((3, grid, grid), np.float32)
     results = []
     for number in range(steps):
         state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(number)}
-        graph = session(artifacts, names[number % len(names)])
-        perturbation, buffer, protected, loss = graph.run(None, {**feed, **state})
-        results.append((protected, float(loss)))
+        result = run(artifacts, names[number % len(names)], {**feed, **state})
+        perturbation, buffer = result["next_perturbation"], result["next_momentum_buffer"]
+        results.append(result)
     return results
+
+
+def run(artifacts: Artifacts, name: str, feed: Json) -> Json:
+    """Run a graph of the folder; returns its outputs by name."""
+    graph = session(artifacts, name)
+    return dict(zip([output.name for output in graph.get_outputs()], graph.run(None, feed), strict=True))
 
 
 def session(artifacts: Artifacts, name: str) -> ort.InferenceSession:
@@ -83,11 +87,10 @@ def session(artifacts: Artifacts, name: str) -> ort.InferenceSession:
     return ort.InferenceSession(artifacts.folder / artifacts.manifest.graphs[name].file, options)
 
 
-def feed(face: Pixels, settings: Json, **more: Any) -> Json:
-    """Return the inputs of an attack."""
+def inputs(settings: Json) -> Json:
+    """Return the settings of an attack as its graphs take them."""
     whole = ("label", "seed", "steps")
-    values = {name: np.array(value, np.int64 if name in whole else np.float32) for name, value in settings.items()}
-    return {"face": face, **values, **more}
+    return {name: np.array(value, np.int64 if name in whole else np.float32) for name, value in settings.items()}
 
 
 def cloak(artifacts: Artifacts, square: Pixels, keypoints: NDArray[np.float32]) -> tuple[Json, Pixels]:
@@ -100,25 +103,27 @@ def cloak(artifacts: Artifacts, square: Pixels, keypoints: NDArray[np.float32]) 
 
     before = embed(square)
     names = [f"attack-feature-step-{turn}" for turn in artifacts.manifest.content["cloak"]["turns"]]
-    given = feed(square, CLOAK, keypoints=keypoints, reference=before)
+    given = {**inputs(CLOAK), "keypoints": keypoints, "reference": before, "side": np.array(len(square))}
+    given |= run(artifacts, "attack-feature-begin", {"face": square})
     results = step_by_step(artifacts, names, 112, given, CLOAK["steps"])
     stages = []
     for done in DONE:
-        protected = results[done - 1][0]
+        change = {"perturbation": results[done - 1]["next_perturbation"], "clamp": given["clamp"]}
+        protected = run(artifacts, "attack-feature-end", {"face": square, **change})["protected"]
         parts = zip(np.split(before, ends), np.split(embed(protected), ends), strict=True)
         similarities = [float(one @ other) for one, other in parts]
         stages.append({"done": done, **save(f"cloak-{done}.png", protected), "similarities": similarities})
-    losses = [loss for _, loss in results]
+    losses = [float(each["loss"]) for each in results]
     facts = {"keypoints": numbers(keypoints), "reference": numbers(before), **CLOAK, "losses": losses, "after": stages}
-    return facts, results[-1][0]
+    return facts, protected
 
 
 def label(artifacts: Artifacts, square: Pixels, probabilities: NDArray[np.float32]) -> Json:
     """Move the square towards the label that is next to its own."""
     settings = {"label": int(probabilities.argsort()[-2]), **LABEL}
-    given = feed(square, {name: value for name, value in settings.items() if name != "steps"})
+    given = {"face": square, **inputs({name: value for name, value in settings.items() if name != "steps"})}
     results = step_by_step(artifacts, ["attack-label-step"], min(len(square), 336), given, LABEL["steps"])
-    protected, losses = results[-1][0], [loss for _, loss in results]
+    protected, losses = results[-1]["protected"], [float(each["loss"]) for each in results]
     (after,) = artifacts.recognizer.run(["probabilities"], {"face": protected})
     probability = float(after[settings["label"]])
     return {**settings, "losses": losses, **save(f"label-{LABEL['steps']}.png", protected), "probability": probability}

@@ -61,9 +61,13 @@ def square(photo: Pixels) -> Pixels:
     return photo[y : y + side, x : x + side]
 
 
-def steps(graphs: Artifacts, names: list[str], said: dict[str, Any], grid: int, **given: Any) -> list[Pixels]:
-    """Take the steps that the vectors tell of, check their losses, and return the square after each."""
-    sessions = [ort.InferenceSession(graphs.folder / graphs.manifest.graphs[name].file) for name in names]
+def session(graphs: Artifacts, name: str) -> ort.InferenceSession:
+    return ort.InferenceSession(graphs.folder / graphs.manifest.graphs[name].file)
+
+
+def steps(graphs: Artifacts, names: list[str], said: dict[str, Any], grid: int, **given: Any) -> list[list[Any]]:
+    """Take the steps that the vectors tell of, check their losses, and return what each gave."""
+    sessions = [session(graphs, name) for name in names]
     wanted = {value.name: value.type for value in sessions[0].get_inputs()}
     given |= {
         name: np.array(said[name], np.int64 if "int64" in wanted[name] else np.float32)
@@ -71,14 +75,14 @@ def steps(graphs: Artifacts, names: list[str], said: dict[str, Any], grid: int, 
         if name in said
     }
     perturbation = buffer = np.zeros((3, grid, grid), np.float32)
-    squares, losses = [], []
+    results, losses = [], []
     for number in range(said["steps"]):
         state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(number)}
-        perturbation, buffer, protected, loss = sessions[number % len(sessions)].run(None, given | state)
-        squares.append(protected)
-        losses.append(float(loss))
+        results.append(sessions[number % len(sessions)].run(None, given | state))
+        perturbation, buffer = results[-1][:2]
+        losses.append(float(results[-1][-1]))
     assert losses == pytest.approx(said["losses"], abs=TOLERANCE["similarity"])
-    return squares
+    return results
 
 
 def assert_near(got: Pixels, said: dict[str, Any], square: Pixels, bound: float, done: int) -> None:
@@ -126,9 +130,12 @@ def test_cloak(graphs: Artifacts, square: Pixels) -> None:
     np.testing.assert_allclose(embed(square), said["reference"], atol=TOLERANCE["embedding"])
     before = f32(said["reference"])
     names = [f"attack-feature-step-{turn}" for turn in graphs.manifest.content["cloak"]["turns"]]
-    squares = steps(graphs, names, said, 112, face=square, keypoints=keypoints, reference=before)
+    (pixels,) = session(graphs, "attack-feature-begin").run(None, {"face": square})
+    given = {"pixels": pixels, "side": np.array(len(square)), "keypoints": keypoints, "reference": before}
+    results, end = steps(graphs, names, said, 112, **given), session(graphs, "attack-feature-end")
     for stage in said["after"]:
-        got = squares[stage["done"] - 1]
+        change = {"perturbation": results[stage["done"] - 1][0], "clamp": f32(said["clamp"])}
+        (got,) = end.run(None, {"face": square, **change})
         assert_near(got, stage, square, said["clamp"], stage["done"])
         for one, other, similarity in zip(
             np.split(before, ends), np.split(embed(got), ends), stage["similarities"], strict=True
@@ -138,7 +145,7 @@ def test_cloak(graphs: Artifacts, square: Pixels) -> None:
 
 def test_label(graphs: Artifacts, square: Pixels) -> None:
     said = GOLDEN["label"]
-    got = steps(graphs, ["attack-label-step"], said, min(len(square), 336), face=square)[-1]
+    got = steps(graphs, ["attack-label-step"], said, min(len(square), 336), face=square)[-1][2]
     assert_near(got, said, square, said["epsilon"], said["steps"])
     (probabilities,) = graphs.recognizer.run(["probabilities"], {"face": got})
     assert (probabilities[said["label"]] > 0.5) == (said["probability"] > 0.5)

@@ -31,7 +31,7 @@ android {
 val graphs = tasks.register<Copy>("graphs") {
     from(rootDir.resolve("../artifacts")) {
         include("manifest.json", "weights.bin", "detector.onnx", "recognizer.onnx", "cloak-reference.onnx")
-        include("attack-feature.onnx", "attack-feature-step-*.onnx")
+        include("attack-feature-begin.onnx", "attack-feature-step-*.onnx", "attack-feature-end.onnx")
     }
     into(layout.buildDirectory.dir("graphs/artifacts"))
 }

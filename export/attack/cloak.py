@@ -67,21 +67,18 @@ class Source:
 
 
 class FaceGrid:
-    """A face square on the grid of the steps: what stays the same from step to step, computed once."""
+    """A face on the grid of the steps: what follows from its pixels there, and from where it lies in its square."""
 
-    def __init__(self, face: Tensor, keypoints: Tensor, clamp: Tensor) -> None:
-        """Take `face` u8 [S, S, 3], `keypoints` f32 [6, 2] in its pixels, and the clamp in levels."""
-        side = face.shape[0]
-        self.levels = face.float()
+    def __init__(self, pixels: Tensor, keypoints: Tensor, side: Tensor, clamp: Tensor) -> None:
+        """Take `pixels` f32 [3, G, G]; `keypoints` f32 [6, 2] and `side`, i64, in the photo's; the clamp in levels."""
+        self.pixels = pixels
         self.keypoints = keypoints / side
-        self.pixels = shrink(self.levels, GRID)
         self.mask = face_mask(self.keypoints, GRID)
-        self.cost = cost_of_change(self.pixels)
-        self.colours = mix_colours(self.pixels)
+        self.cost = cost_of_change(pixels)
+        self.colours = mix_colours(pixels)
         self.smoothing = smoothing_matrix(side, GRID)
-        self.clamp = clamp
-        self.lowest = torch.maximum(-clamp, -self.pixels)
-        self.highest = torch.minimum(clamp, 255 - self.pixels)
+        self.lowest = torch.maximum(-clamp, -pixels)
+        self.highest = torch.minimum(clamp, 255 - pixels)
 
     def start(self, seed: Tensor) -> Tensor:
         """Draw the random start f32 [3, G, G] in levels, uniform in +-`START` inside the mask; grey if the face is."""
@@ -108,15 +105,16 @@ class FaceGrid:
         """Clamp f32 [3, G, G] to the clamp and to valid pixels."""
         return torch.minimum(torch.maximum(perturbation, self.lowest), self.highest)
 
-    def protected(self, perturbation: Tensor) -> Tensor:
-        """Add f32 [3, G, G] to the photo's pixels in whole levels: u8 [S, S, 3]."""
-        # Rounding may reach past a clamp that is no whole number; resampling, a weighted mean, never past its input.
-        bound = torch.floor(self.clamp)
-        change = enlarge(torch.minimum(torch.maximum(perturbation, -bound), bound), self.levels.shape[0])
-        return (self.levels + torch.round(change)).clamp(0, 255).to(torch.uint8)
+
+class CloakBegin(nn.Module):
+    """What the steps need of a face's pixels, whatever its size."""
+
+    def forward(self, face: Tensor) -> Tensor:
+        """Resample `face` u8 [S, S, 3] to the steps' grid: f32 [3, G, G] in levels."""
+        return shrink(face.float(), GRID)
 
 
-class Cloak(nn.Module):
+class CloakStep(nn.Module):
     """One step, or a round of them, away from what sources see in a face, or in several photos of the person."""
 
     def __init__(self, sources: Sequence[Source], turns: Sequence[int] = (0,)) -> None:
@@ -127,7 +125,8 @@ class Cloak(nn.Module):
 
     def forward(
         self,
-        face: Tensor,
+        pixels: Tensor,
+        side: Tensor,
         keypoints: Tensor,
         reference: Tensor,
         budget: Tensor,
@@ -137,18 +136,19 @@ class Cloak(nn.Module):
         perturbation: Tensor,
         momentum_buffer: Tensor,
         iteration: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Take the step, or the round, of number `iteration`, out of `steps` steps (i64 scalars).
 
-        `face` u8 [S, S, 3], `keypoints` f32 [6, 2] in its pixels as the detector orders them. `reference` f32 [D] holds
-        the embeddings of the face by all sources, one behind the other, or their mean over photos of the person.
-        `budget` bounds the mean cost, about 1 - SSIM of the square, and `clamp` the change of each level.
+        `pixels` f32 [3, G, G] are what `CloakBegin` made of a square of `side` pixels each way, an i64 scalar, and
+        `keypoints` f32 [6, 2] the detector's, in pixels of the square. `reference` f32 [D] holds the embeddings of the
+        face by all sources, one behind the other, or their mean over photos of the person. `budget` bounds the mean
+        cost, about 1 - SSIM of the square, and `clamp` the change of each level.
 
         Takes and returns perturbation and momentum buffer, f32 [3, G, G]; iteration 0 begins anew from `seed` in their
-        place. Returns besides the protected face, u8 [S, S, 3], and the loss that the step met, one minus the
-        similarity for its source; of a round the losses, f32 [turns].
+        place. Returns besides the loss that the step met, one minus the similarity for its source; of a round the
+        losses, f32 [turns].
         """
-        grid, draws = FaceGrid(face, keypoints, clamp), all_draws(seed, DRAWS + WARP_DRAWS)
+        grid, draws = FaceGrid(pixels, keypoints, side, clamp), all_draws(seed, DRAWS + WARP_DRAWS)
         perturbation = torch.where(iteration == 0, grid.start(seed), perturbation)
         buffer = torch.where(iteration == 0, 0.0, momentum_buffer)
         losses = []
@@ -158,8 +158,7 @@ class Cloak(nn.Module):
             buffer = MOMENTUM * buffer + normalize_mean_abs(gradient)
             perturbation = self.advance(grid, perturbation, buffer, budget, stride(number, steps))
             losses.append(loss)
-        met = losses[0] if len(losses) == 1 else torch.stack(losses)
-        return perturbation, buffer, grid.protected(perturbation), met
+        return perturbation, buffer, losses[0] if len(losses) == 1 else torch.stack(losses)
 
     def gradient(
         self, turn: int, grid: FaceGrid, perturbation: Tensor, reference: Tensor, draws: Tensor
@@ -195,19 +194,64 @@ def stride(number: Tensor, steps: Tensor) -> Tensor:
     return (length * STRIDE * steps.float().pow(SLOWING)).clamp(max=1.0)
 
 
-def cloak_in_turn(sources: Sequence[Source], steps: int, *given: Tensor) -> tuple[Tensor, Tensor]:
+class CloakEnd(nn.Module):
+    """What the steps found, carried to the photo's pixels."""
+
+    def forward(self, face: Tensor, perturbation: Tensor, clamp: Tensor) -> Tensor:
+        """Add `perturbation` f32 [3, G, G] to `face` u8 [S, S, 3] in whole levels, none beyond `clamp`."""
+        # Rounding may reach past a clamp that is no whole number; resampling, a weighted mean, never past its input.
+        bound = torch.floor(clamp)
+        change = enlarge(torch.minimum(torch.maximum(perturbation, -bound), bound), face.shape[0])
+        return (face.float() + torch.round(change)).clamp(0, 255).to(torch.uint8)
+
+
+class Cloak(nn.Module):
+    """A step, or a round, between begin and end: from the photo's pixels to the photo's pixels."""
+
+    def __init__(self, sources: Sequence[Source], turns: Sequence[int] = (0,)) -> None:
+        """Take what `CloakStep` takes."""
+        super().__init__()
+        self.begin, self.step, self.end = CloakBegin(), CloakStep(sources, turns), CloakEnd()
+
+    def forward(
+        self,
+        face: Tensor,
+        keypoints: Tensor,
+        reference: Tensor,
+        budget: Tensor,
+        clamp: Tensor,
+        seed: Tensor,
+        steps: Tensor,
+        perturbation: Tensor,
+        momentum_buffer: Tensor,
+        iteration: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take and return what `CloakStep` does, but for `face` u8 [S, S, 3] in, and protected out, before the loss."""
+        given = (keypoints, reference, budget, clamp, seed, steps, perturbation, momentum_buffer, iteration)
+        perturbation, buffer, loss = self.step(self.begin(face), side_of(face), *given)
+        return perturbation, buffer, self.end(face, perturbation, clamp), loss
+
+
+def side_of(face: Tensor) -> Tensor:
+    """Return the side of `face` u8 [S, S, 3], i64."""
+    return torch.full((), face.shape[0], dtype=torch.int64)
+
+
+def cloak_in_turn(sources: Sequence[Source], steps: int, face: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
     """Do `steps` steps by the sources in the order of `turns_of`; `given` is what `Cloak` takes, up to the seed.
 
     Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
     start's for the first source. What the last step reached is the recognizers' to measure, on the saved pixels.
     """
+    pixels, side, clamp = CloakBegin()(face), side_of(face), given[3]
     perturbation = buffer = torch.zeros(3, GRID, GRID)
     losses, turns = [], turns_of(len(sources))
     for number in range(steps):
         state = (torch.tensor(steps), perturbation, buffer, torch.tensor(number))
-        perturbation, buffer, protected, loss = Cloak(sources, [turns[number % len(turns)]])(*given, *state)
+        step = CloakStep(sources, [turns[number % len(turns)]])
+        perturbation, buffer, loss = step(pixels, side, *given, *state)
         losses.append(loss)
-    return protected, torch.stack(losses)
+    return CloakEnd()(face, perturbation, clamp), torch.stack(losses)
 
 
 class CloakReference(nn.Module):

@@ -43,8 +43,11 @@ def translate_random_start(seed: Any, side: Any) -> Any:
     def mix(bits: Any, shift: int) -> Any:
         return op.BitwiseXor(bits, op.BitShift(bits, constant(shift), direction="RIGHT"))
 
-    shape = op.Concat(*[op.Reshape(side, op.Constant(value_ints=[1]))] * 2, op.Constant(value_ints=[3]), axis=0)
-    count = op.ReduceProd(shape, keepdims=0)
+    if isinstance(side, int):  # all shapes are known then
+        shape, count = op.Constant(value_ints=[side, side, 3]), op.Constant(value_int=side * side * 3)
+    else:
+        shape = op.Concat(*[op.Reshape(side, op.Constant(value_ints=[1]))] * 2, op.Constant(value_ints=[3]), axis=0)
+        count = op.ReduceProd(shape, keepdims=0)
     number = op.Range(op.Constant(value_int=0), count, op.Constant(value_int=1))
     seed = op.Cast(op.BitwiseAnd(seed, op.Constant(value_int=MASK)), to=TensorProto.UINT32)
     bits = op.Add(op.Cast(number, to=TensorProto.UINT32), op.Mul(seed, constant(SEED_MULTIPLIER)))

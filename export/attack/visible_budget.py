@@ -45,9 +45,9 @@ def mix_colours(pixels: Tensor) -> Tensor:
     return matrix
 
 
-def smoothing_matrix(side: int, grid: int) -> Tensor:
-    """Return f32 [G, G] that smooths a line of a grid that covers `side` pixels: it keeps what these can show."""
-    coarseness = torch.maximum(grid / torch.full((), side, dtype=torch.float32), torch.ones(()))
+def smoothing_matrix(side: Tensor, grid: int) -> Tensor:
+    """Return f32 [G, G] that smooths a line of a grid that covers `side` pixels (i64): it keeps what these can show."""
+    coarseness = torch.maximum(grid / side.float(), torch.ones(()))
     once = resampling_matrix(grid, grid, blur=SMOOTHING * coarseness)
     matrix = once
     for _ in range(TIMES - 1):

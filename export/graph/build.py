@@ -11,7 +11,7 @@ from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
 from ..attack.cloak import GRID as CLOAK_GRID
-from ..attack.cloak import Cloak, CloakReference, Source
+from ..attack.cloak import Cloak, CloakBegin, CloakEnd, CloakReference, CloakStep, Source
 from ..attack.noise import translate_random_start
 from ..attack.pgd import GRID, Attack
 from ..attack.surrogate import LABEL, FaceRecognizer, Objective, Surrogate
@@ -35,7 +35,7 @@ TRANSLATIONS: Translations = GRADIENT_TRANSLATIONS | {
 }
 # Any sides but the input size, which the exporter might take for a constant.
 EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
-# What a step takes and gives beside the face: what goes from step to step.
+# What goes from step to step, and what a step gives that takes the face.
 STATE = ["perturbation", "momentum_buffer", "iteration"]
 STEP_OUTPUTS = ["next_perturbation", "next_momentum_buffer", "protected", "loss"]
 
@@ -69,18 +69,36 @@ def label_step_graph(gradient: ir.Model, size: int) -> ir.Model:
     return _with_gradients(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS), gradient)
 
 
+def cloak_begin_graph() -> ir.Model:
+    """Build `attack-feature-begin.onnx`."""
+    return to_onnx(CloakBegin(), {"face": _example_face()}, ["pixels"])
+
+
+def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], turn: int) -> ir.Model:
+    """Build `attack-feature-step-TURN.onnx` from the sources' `FEATURE` gradients; every shape in it is fixed."""
+    grid = torch.zeros(3, CLOAK_GRID, CLOAK_GRID)
+    inputs = {"pixels": grid, "side": torch.tensor(EXAMPLE_SIDE), **_example_cloak(sources)}
+    outputs = [name for name in STEP_OUTPUTS if name != "protected"]
+    return _with_gradients(to_onnx(CloakStep(_placeholders(sources), [turn]), inputs, outputs), *gradients)
+
+
+def cloak_end_graph() -> ir.Model:
+    """Build `attack-feature-end.onnx`."""
+    change = torch.zeros(3, CLOAK_GRID, CLOAK_GRID)
+    inputs = {"face": _example_face(), "perturbation": change, "clamp": torch.tensor(32.0)}
+    return to_onnx(CloakEnd(), inputs, ["protected"])
+
+
 def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], turns: Sequence[int]) -> ir.Model:
-    """Build `attack-feature-step-TURN.onnx` or, of several turns, a round, from the sources' `FEATURE` gradients."""
-    reference = torch.zeros(sum(source.dimensions for source in sources))
-    inputs = {**_example_keypoints(), "reference": reference, **_cloak_settings(), **_example_state(CLOAK_GRID)}
+    """Build a round of steps from the photo's pixels to the photo's, which `loop.py` and `unroll.py` repeat."""
+    inputs = {"face": _example_face(), **_example_cloak(sources)}
     return _with_gradients(to_onnx(Cloak(_placeholders(sources), turns), inputs, STEP_OUTPUTS), *gradients)
 
 
 def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
     """Build `cloak-reference.onnx` from the same."""
-    return _with_gradients(
-        to_onnx(CloakReference(_placeholders(sources)), _example_keypoints(), ["reference"]), *gradients
-    )
+    inputs = {"face": _example_face(), "keypoints": torch.zeros(6, 2)}
+    return _with_gradients(to_onnx(CloakReference(_placeholders(sources)), inputs, ["reference"]), *gradients)
 
 
 def _placeholders(sources: Sequence[Source]) -> list[Source]:
@@ -88,10 +106,6 @@ def _placeholders(sources: Sequence[Source]) -> list[Source]:
         replace(source, gradient=partial(embedding_gradient_call, which=number))
         for number, source in enumerate(sources)
     ]
-
-
-def _example_keypoints() -> dict[str, Tensor]:
-    return {"face": _example_face(), "keypoints": torch.zeros(6, 2)}
 
 
 def _example_state(grid: int) -> dict[str, Tensor]:
@@ -113,12 +127,16 @@ def _label_settings() -> dict[str, Tensor]:
     }
 
 
-def _cloak_settings() -> dict[str, Tensor]:
+def _example_cloak(sources: Sequence[Source]) -> dict[str, Tensor]:
+    """Return what a step of a cloak takes besides the face."""
     return {
+        "keypoints": torch.zeros(6, 2),
+        "reference": torch.zeros(sum(source.dimensions for source in sources)),
         "budget": torch.tensor(0.06),
         "clamp": torch.tensor(32.0),
         "seed": torch.tensor(0),
         "steps": torch.tensor(10),
+        **_example_state(CLOAK_GRID),
     }
 
 

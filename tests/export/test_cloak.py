@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from face_encryption.export.attack.cloak import GRID, CloakReference, Source, cloak_in_turn
+from face_encryption.export.attack.cloak import CloakReference, Source, cloak_in_turn
 from face_encryption.export.attack.ensemble import other_source, other_surrogate
 from face_encryption.export.attack.face_mask import UPRIGHT
 from face_encryption.export.attack.surrogate import FEATURE
@@ -22,13 +22,23 @@ from face_encryption.export.attack.views import shrink
 from face_encryption.export.attack.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.export.cases import picture
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.export.graph.build import cloak_graph, cloak_reference_graph, gradient_graph
+from face_encryption.export.graph.build import (
+    cloak_begin_graph,
+    cloak_end_graph,
+    cloak_graph,
+    cloak_reference_graph,
+    cloak_step_graph,
+    gradient_graph,
+)
 from face_encryption.export.graph.loop import looped
+from face_encryption.export.graph.unroll import unroll
 from face_encryption.export.pipeline import export_artifacts
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
 from face_encryption.training.distill.onnx_network import OnnxNetwork
+
+from .cloak_steps import CloakSteps
 
 KEYPOINTS = np.array([[33, 31], [67, 30], [50, 50], [50, 67], [10, 40], [90, 40]], np.float32)
 NUMBERS = {"budget": np.array(0.06, np.float32), "clamp": np.array(16, np.float32), "seed": np.array(3)}
@@ -195,22 +205,39 @@ def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], step
     np.testing.assert_allclose(session(graph).run(None, feed | {"reference": 3 * own})[1], losses, atol=1e-3)
 
 
-def test_the_graph_is_its_steps_in_turn(others: dict[str, AlignedRecognizer]) -> None:
-    """Of three steps it makes two rounds of two."""
-    found, steps = sources(others), 3
-    gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in others.values()]
-    singles = [session(cloak_graph(gradients, found, [turn])) for turn in range(2)]
-    repeated = session(looped(cloak_graph(gradients, found, range(2)), 2))
+@pytest.mark.parametrize("turns", [1, 2])
+def test_the_graph_is_its_steps_in_turn(others: dict[str, AlignedRecognizer], turns: int) -> None:
+    """Of three steps it makes two rounds of two. Steps written out do the same, without control flow."""
+    found = sources(others)[:turns]
+    gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in [*others.values()][:turns]]
+    singles = [session(cloak_step_graph(gradients, found, turn)) for turn in range(turns)]
+    in_turn = CloakSteps(session(cloak_begin_graph()), singles, session(cloak_end_graph()))
+    around = cloak_graph(gradients, found, range(turns))
+    repeated = session(looped(around, turns))
     reference = np.random.default_rng(0).normal(size=sum(source.dimensions for source in found)).astype(np.float32)
-    feed = {"face": picture(100), "keypoints": KEYPOINTS, "reference": reference, **NUMBERS, "steps": np.array(steps)}
-    want, losses = repeated.run(None, feed)
-    perturbation = buffer = np.full((3, GRID, GRID), np.nan, np.float32)  # nothing of these counts at the beginning
-    assert len(losses) == 4
-    for iteration in range(4):
-        state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(iteration)}
-        perturbation, buffer, got, loss = singles[iteration % 2].run(None, feed | state)
-        assert loss == pytest.approx(losses[iteration], abs=1e-3)
-    assert np.array_equal(got, want)
+    feed = {"face": picture(100), "keypoints": KEYPOINTS, "reference": reference, **NUMBERS}
+    for steps in (1, 2, 3, 4, 8):
+        want, losses = repeated.run(None, feed | {"steps": np.array(steps)})
+        got, met = in_turn(steps, **feed)
+        assert len(losses) == steps + steps % turns
+        assert met == pytest.approx(losses, abs=1e-6)
+        assert np.array_equal(got, want), steps
+        if steps % turns == 0:
+            model = unroll(around, steps, turns)
+            assert not {"Loop", "If", "Scan"} & {node.op_type for node in model.graph}
+            assert all(
+                np.array_equal(*pair) for pair in zip(session(model).run(None, feed), (want, losses), strict=True)
+            )
+
+
+def test_every_shape_of_a_step_is_fixed(others: dict[str, AlignedRecognizer]) -> None:
+    """Accelerators take no others."""
+    gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in others.values()]
+    model = ir.serde.serialize_model(cloak_step_graph(gradients, sources(others), 1))
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes = {each.name: each.type.tensor_type.shape.dim for each in (*inferred.value_info, *inferred.output)}
+    assert shapes.keys() >= {name for node in model.graph.node for name in node.output}
+    assert all(size.HasField("dim_value") for shape in shapes.values() for size in shape)
 
 
 def test_protect_uses_the_cloak_that_was_exported(

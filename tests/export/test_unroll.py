@@ -15,6 +15,8 @@ from face_encryption.export.cases import picture
 from face_encryption.export.graph.unroll import unroll
 from face_encryption.runtime.onnx_runtime import ort
 
+from .cloak_steps import CloakSteps
+
 SIDE = 120
 CONTROL_FLOW = {"Loop", "If", "Scan"}
 LABEL = {"label": np.array(3), "direction": 1.0, "epsilon": 8.0, "step_size": 4.0, "momentum": 1.0, "diversity": 1.0}
@@ -26,24 +28,16 @@ def session(model: str | bytes) -> ort.InferenceSession:
     return ort.InferenceSession(model, options)
 
 
-class Steps:
-    """Steps by the graphs of one, in turn."""
-
-    def __init__(self, folder: Path, *names: str) -> None:
-        self.sessions = [session(str(folder / name)) for name in names]
-
-    def __call__(self, steps: int, **feed: Any) -> tuple[Any, list[float]]:
-        first = self.sessions[0]
-        if "steps" in [value.name for value in first.get_inputs()]:
-            feed["steps"] = np.array(steps)
-        perturbation = buffer = np.zeros((3, 112, 112) if "keypoints" in feed else (3, SIDE, SIDE), np.float32)
-        losses = []
-        for iteration in range(steps):
-            state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(iteration)}
-            turn = self.sessions[iteration % len(self.sessions)]
-            perturbation, buffer, protected, loss = turn.run(None, feed | state)
-            losses.append(float(loss))
-        return protected, losses
+def label_steps(folder: Path, steps: int, feed: dict[str, Any]) -> tuple[Any, list[float]]:
+    """The same by the graph of one step."""
+    step = session(str(folder / "attack-label-step.onnx"))
+    perturbation = buffer = np.zeros((3, SIDE, SIDE), np.float32)
+    losses = []
+    for iteration in range(steps):
+        state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(iteration)}
+        perturbation, buffer, protected, loss = step.run(None, feed | state)
+        losses.append(float(loss))
+    return protected, losses
 
 
 @pytest.fixture(scope="module")
@@ -85,22 +79,13 @@ def equal(one: Sequence[Any], other: Sequence[Any]) -> bool:
 
 
 def test_steps_on_a_label(artifacts: Path, label: dict[str, Any]) -> None:
-    loop, steps = session(str(artifacts / "attack-label.onnx")), Steps(artifacts, "attack-label-step.onnx")
+    loop = session(str(artifacts / "attack-label.onnx"))
     for number in (1, 2, 3, 4, 8):
         model = unrolled(artifacts / "attack-label-step.onnx", number)
         assert not operators(model) & CONTROL_FLOW
         got = session(model.SerializeToString()).run(None, label)
         assert equal(got, loop.run(None, label | {"steps": np.array(number)})), number
-        assert equal(got, steps(number, **label)), number
-
-
-def test_steps_of_a_cloak(artifacts: Path, feature: dict[str, Any]) -> None:
-    """Of one recognizer, which no loop in the folder asks alone."""
-    steps = Steps(artifacts, "attack-feature-step-0.onnx")
-    for number in (1, 2, 3, 4):
-        model = unrolled(artifacts / "attack-feature-step-0.onnx", number)
-        assert not operators(model) & CONTROL_FLOW
-        assert equal(session(model.SerializeToString()).run(None, feature), steps(number, **feature)), number
+        assert equal(got, label_steps(artifacts, number, label)), number
 
 
 def test_what_the_export_writes_out(artifacts: Path, feature: dict[str, Any]) -> None:
@@ -116,8 +101,7 @@ def test_what_the_export_writes_out(artifacts: Path, feature: dict[str, Any]) ->
     got = session(str(path)).run(None, feature)
     loop = session(str(artifacts / "attack-feature.onnx"))
     assert equal(got, loop.run(None, feature | {"steps": np.array(steps)}))
-    in_turn = Steps(artifacts, *(f"attack-feature-step-{turn}.onnx" for turn in turns))
-    assert equal(got, in_turn(steps, **feature))
+    assert equal(got, CloakSteps.of_folder(artifacts, turns)(steps, **feature))
 
 
 def test_squares_of_one_side(artifacts: Path, label: dict[str, Any]) -> None:

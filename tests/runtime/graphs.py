@@ -28,7 +28,7 @@ LABEL_DEFAULTS: Json = {
 OWN: Json = {"name": "recognizer", "embedding": 512, "thresholds": {"0.01": 0.35}}
 OTHER: Json = {"name": "other", "embedding": 192, "thresholds": {"0.01": 0.4}}
 MANIFEST: Json = {
-    "format": 6,
+    "format": 7,
     "version": "0.1.0",
     "recognizer": {
         "input_size": 112,

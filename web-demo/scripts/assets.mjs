@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const home = join(import.meta.dirname, "..");
 const artifacts = process.argv[2] ?? join(home, "..", "artifacts");
-const KINDS = ["detector", "recognizer", "cloak-reference", "attack-feature-step", "attack-label-step"];
+const KINDS = ["detector", "recognizer", "cloak-reference", "attack-feature-begin", "attack-feature-step", "attack-feature-end", "attack-label-step"];
 
 function copy(from, to, names) {
   mkdirSync(to, { recursive: true });

@@ -23,9 +23,10 @@ export class Graphs {
     private readonly read: FileReader,
   ) {}
 
-  /** How many recognizers the steps of a cloak ask in turn. */
-  get turns(): number {
-    return this.manifest.surrogates.length;
+  /** The name of the graph of a cloak's step: the recognizers are asked in the order of a round. */
+  step(iteration: number): string {
+    const { turns } = this.manifest.cloak;
+    return this.name("attack-feature-step", turns[iteration % turns.length]);
   }
 
   /** The name of the only graph of a kind; of the step graphs of a cloak the one of this turn. */

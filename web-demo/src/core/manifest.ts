@@ -2,7 +2,7 @@
 
 import { ArtifactsError } from "./errors";
 
-export const FORMAT = 6;
+export const FORMAT = 7;
 
 export interface Rung {
   budget: number;
@@ -49,7 +49,8 @@ export interface Manifest {
   surrogates: Surrogate[];
   match: { far: string; margin: number };
   detector: { score: number; unsure: number };
-  cloak: { strength: Record<string, Rung[]>; effort: Record<string, { steps: number }> };
+  /** `turns`: the numbers of the surrogates that the steps of a round ask, in order. */
+  cloak: { turns: number[]; strength: Record<string, Rung[]>; effort: Record<string, { steps: number }> };
   label: LabelDefaults;
   licences: { what: string; licence: string; source: string; sha256: string }[];
   checkpoint_sha256: string;
@@ -73,7 +74,7 @@ const SHAPE: Shape = {
   surrogates: { each: { name: "string", embedding: "number", thresholds: { each: "number" } } },
   match: { far: "string", margin: "number" },
   detector: { score: "number", unsure: "number" },
-  cloak: { strength: { each: { each: { budget: "number", clamp: "number" } } }, effort: { each: { steps: "number" } } },
+  cloak: { turns: { each: "number" }, strength: { each: { each: { budget: "number", clamp: "number" } } }, effort: { each: { steps: "number" } } },
   label: {
     epsilon: "number",
     strength: { each: "number" },
@@ -104,6 +105,7 @@ export function readManifest(text: string): Manifest {
   check(raw, SHAPE, "");
   const manifest = raw as Manifest;
   if (manifest.surrogates.length === 0) throw new ArtifactsError("manifest.json: surrogates is empty; export the artifacts again");
+  if (manifest.cloak.turns.length === 0) throw new ArtifactsError("manifest.json: cloak.turns is empty; export the artifacts again");
   for (const [name, thresholds] of thresholdsOf(manifest)) {
     if (thresholds[manifest.match.far] === undefined) {
       throw new ArtifactsError(`manifest.json: ${name}.thresholds."${manifest.match.far}" is missing; export the artifacts again`);

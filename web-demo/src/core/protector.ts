@@ -1,6 +1,6 @@
 /** A photo's bytes in, the protected photo's bytes and what was measured out. */
 
-import { type OnStep, runCloak } from "./cloak";
+import { type OnStep, onGrid, runCloak } from "./cloak";
 import { findFaces } from "./detect";
 import { NoFaceError } from "./errors";
 import type { Box, Detection, Face } from "./faces";
@@ -70,9 +70,8 @@ export class Protector {
   async load(): Promise<void> {
     const { graphs } = this;
     // The largest first, which is ours: what it takes while it is loaded serves the others.
-    for (let turn = graphs.turns - 1; turn >= 0; turn--) await graphs.load(graphs.name("attack-feature-step", turn));
-    if (graphs.turns > 1) await graphs.load(graphs.name("cloak-reference"));
-    for (const kind of ["recognizer", "detector"]) await graphs.load(graphs.name(kind));
+    for (let turn = graphs.manifest.surrogates.length - 1; turn >= 0; turn--) await graphs.load(graphs.name("attack-feature-step", turn));
+    for (const kind of ["cloak-reference", "attack-feature-begin", "attack-feature-end", "recognizer", "detector"]) await graphs.load(graphs.name(kind));
     await graphs.dropWeights();
   }
 
@@ -140,10 +139,11 @@ export class Protector {
     const { graphs } = this;
     const { side, keypoints } = part;
     const square = photo.cut(part.corner, side); // with the changes of faces whose squares overlap it
+    const pixels = await onGrid(graphs, square, side);
     const bound = Math.max(...plans.map(({ clamp }) => clamp));
     let best: { square: Uint8Array; plan: Plan; over: number } | undefined;
     for (const [i, plan] of plans.entries()) {
-      const changed = await runCloak(graphs, { square, side, keypoints, reference: before.reference, seed, plan }, tell(i + 1));
+      const changed = await runCloak(graphs, { square, side, pixels, keypoints, reference: before.reference, seed, plan }, tell(i + 1));
       if (photo.grey) makeGrey(changed);
       limit(changed, part, bound, photo.width, photo.height);
       const over = excess(compare(graphs, before, await view(graphs, changed, part)));

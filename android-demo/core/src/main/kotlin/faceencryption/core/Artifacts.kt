@@ -61,11 +61,12 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
     val recognizer: Graph get() = load("recognizer")
     val cloakReference: Graph get() = load("cloak-reference")
 
-    /** The loop of a cloak's steps. */
-    val cloak: Graph get() = load("attack-feature")
+    /** What stands before the steps of a cloak and behind them. */
+    val cloakBegin: Graph get() = load("attack-feature-begin")
+    val cloakEnd: Graph get() = load("attack-feature-end")
 
-    /** The graph of one step of a cloak; the surrogates take turns. */
-    fun cloakStep(iteration: Int): Graph = load("attack-feature-step", iteration % manifest.surrogates.size)
+    /** The graph of one step of a cloak: the surrogates are asked in the order of a round. */
+    fun cloakStep(iteration: Int): Graph = load(STEP, manifest.turns.run { this[iteration % size] })
 
     /** The names of the files that a cloak needs: an app packs these and the manifest. */
     val needed: List<String>
@@ -114,7 +115,8 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
     }
 
     private companion object {
-        val KINDS = setOf("detector", "recognizer", "cloak-reference", "attack-feature", "attack-feature-step")
+        const val STEP = "attack-feature-step"
+        val KINDS = setOf("detector", "recognizer", "cloak-reference", "attack-feature-begin", STEP, "attack-feature-end")
     }
 
     private fun options(kind: String) = SessionOptions().apply {
@@ -123,7 +125,7 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
         // Threads that wait for more of the same would take the cores from the graph that is run next.
         addConfigEntry("session.force_spinning_stop", "1")
         addConfigEntry("session.intra_op.allow_spinning", "0")
-        if (!kind.startsWith("attack")) {
+        if (kind != STEP) {
             // Memory held for the next run of a graph that runs once or twice a photo is not worth it, nor a second
             // copy of its weights in the blocked layout; the detector's are small and run in loops.
             setCPUArenaAllocator(false)

@@ -6,7 +6,7 @@ import com.eclipsesource.json.JsonValue
 import com.eclipsesource.json.ParseException
 
 /** Which format of `manifest.json` this program reads. */
-const val FORMAT = 6
+const val FORMAT = 7
 
 /** What our own recognizer is called among the surrogates. */
 const val OWN = "recognizer"
@@ -23,7 +23,11 @@ class Surrogate(val name: String, val embedding: Int, val thresholds: Map<String
 /** A rung of a strength's ladder. */
 class Rung(val budget: Double, val clamp: Double)
 
-/** What `manifest.json` says of the folder; [MANIFEST] has the form. */
+/**
+ * What `manifest.json` says of the folder; [MANIFEST] has the form.
+ *
+ * @param turns the numbers of the surrogates that the steps of a cloak's round ask, in order.
+ */
 class Manifest(
     val version: String,
     val files: Map<String, FileFacts>,
@@ -39,6 +43,7 @@ class Manifest(
     val unsure: Double,
     val strengths: Map<String, List<Rung>>,
     val efforts: Map<String, Int>,
+    val turns: List<Int>,
 ) {
     /** The similarity from which our recognizer counts two faces as one person. */
     val threshold: Double get() = thresholds.getValue(far)
@@ -92,6 +97,7 @@ class Manifest(
                 unsure = keys.child("detector").number("unsure"),
                 strengths = cloak.child("strength").eachList { rung -> Rung(rung.number("budget"), rung.number("clamp")) },
                 efforts = cloak.child("effort").each { it.int("steps") },
+                turns = cloak.list("turns").map { it.asInt() },
             )
             for (thresholds in listOf(manifest.thresholds) + manifest.surrogates.map { it.thresholds }) {
                 if (far !in thresholds) throw ArtifactsError("$MANIFEST lacks a threshold at \"$far\"; export again")
@@ -126,6 +132,8 @@ private class Keys(private val value: JsonValue, private val path: String) {
     fun <T> each(read: (Keys) -> T): Map<String, T> = asObject.names().associateWith { read(child(it)) }
 
     fun <T> eachList(read: (Keys) -> T): Map<String, List<T>> = each { it.asList().map(read) }
+
+    fun asInt(): Int = asNumber().toInt()
 
     private fun asNumber(): Double = if (value.isNumber) value.asDouble() else throw wrong("no number")
 
