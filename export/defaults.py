@@ -7,7 +7,7 @@ CLOAK_DEFAULTS: dict[str, Any] = {
     "strength": {
         "low": [{"budget": 0.0285, "clamp": 13}],
         "medium": [{"budget": 0.038, "clamp": 17}, {"budget": 0.048, "clamp": 17}],
-        "high": [{"budget": 0.062, "clamp": 34}, {"budget": 0.08, "clamp": 34}],
+        "high": [{"budget": 0.065, "clamp": 35}, {"budget": 0.08, "clamp": 35}],
     },
     "effort": {"fast": {"steps": 6}, "normal": {"steps": 15}, "thorough": {"steps": 30}},
 }
