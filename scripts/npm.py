@@ -1,13 +1,8 @@
-"""Recognizers of npm packages, known by their SHA-256, to ONNX files."""
+"""npm packages that hold recognizers, known by their SHA-256."""
 
 import hashlib
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
-
-import onnx
-
-from face_encryption.export.detector.tflite import GraphBuilder, Value
 
 FACE_API = "@vladmandic/face-api@1.7.15"
 FACE_RECOGNITION = "capacitor-face-recognition@0.1.4"
@@ -33,13 +28,3 @@ def read_members(path: Path, package: str, *names: str) -> list[bytes]:
         with tarfile.open(fileobj=file) as archive:
             members = (archive.extractfile(f"package/{name}") for name in names)
             return [member.read() for member in members if member]
-
-
-def save(path: Path, size: int, dimensions: int, network: Callable[[Value], Value]) -> None:
-    """Write an ONNX file: an image f32 [1, 3, size, size] in, what the network says of it out, f32 [1, dimensions]."""
-    builder = GraphBuilder()
-    image = builder.input("image", onnx.TensorProto.FLOAT, [1, 3, size, size])
-    builder.output("embedding", network(image), onnx.TensorProto.FLOAT, [1, dimensions])
-    model = builder.model(path.stem)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)

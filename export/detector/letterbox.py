@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from .tflite import GraphBuilder, Value
+from .builder import GraphBuilder, Value
 
 
 @dataclass(frozen=True)

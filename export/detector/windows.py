@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
+from .builder import GraphBuilder, Value
 from .letterbox import cut
-from .tflite import GraphBuilder, Value
 
 # Sides of the wide windows, in those of the picture.
 FULL_RANGE_WIDE, SHORT_RANGE_WIDE = 1.25, 1.5

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from PIL import Image
 
-from face_encryption.export.detector import tflite
 from face_encryption.export.detector.blazeface import DetectorFileError
 from face_encryption.export.detector.build import build_detector
+from face_encryption.export.detector.builder import OPSET, GraphBuilder
 from face_encryption.export.detector.windows import sample
 from face_encryption.runtime.faces import Face, detect
 from face_encryption.runtime.onnx_runtime import ort
@@ -142,7 +142,7 @@ def test_keeps_the_best_faces_only(session: ort.InferenceSession) -> None:
 
 
 def test_graph_is_portable_and_describes_itself(model: onnx.ModelProto) -> None:
-    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", tflite.OPSET)]
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
     graphs = [
         model.graph,
         *(attribute.g for node in model.graph.node for attribute in node.attribute if attribute.g.node),
@@ -153,13 +153,13 @@ def test_graph_is_portable_and_describes_itself(model: onnx.ModelProto) -> None:
 
 
 def test_refuses_a_folder_without_the_models(tmp_path: Path) -> None:
-    with pytest.raises(DetectorFileError, match=r"blazeface_short_range\.tflite"):
+    with pytest.raises(DetectorFileError, match=r"blazeface_short_range\.onnx"):
         build_detector(tmp_path)
 
 
 @pytest.mark.parametrize("quarters", range(4))
 def test_a_window_shows_its_part_of_the_picture(quarters: int) -> None:
-    builder = tflite.GraphBuilder()
+    builder = GraphBuilder()
     image = builder.input("image", TensorProto.UINT8, ["height", "width", 3])
     corner, side = (builder.input(name, TensorProto.FLOAT, [n]) for name, n in (("corner", 2), ("side", 1)))
     quarter = builder.input("quarter", TensorProto.INT64, [1])

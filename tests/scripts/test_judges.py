@@ -4,16 +4,15 @@ import json
 from base64 import b64encode
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import judges
 import mobilefacenet
-import npm
 import numpy as np
+import onnx
 import pytest
 import torch
 
-from face_encryption.export.detector.tflite import Value
+from face_encryption.export.detector.builder import GraphBuilder
 from face_encryption.runtime.onnx_runtime import ort
 
 
@@ -43,7 +42,7 @@ def test_a_graph_computes_what_it_did(tmp_path: Path) -> None:
     ]
     model = json.dumps({"weightsManifest": [{"weights": weights}], "modelTopology": {"node": nodes}}).encode()
     network = partial(judges.add_tfjs, model=model, data=kernel.tobytes() + bias.tobytes(), output="mean")
-    npm.save(tmp_path / "tiny.onnx", 6, 2, network)
+    judges.save(tmp_path / "tiny.onnx", 6, 2, network)
     x = random.normal(size=(1, 3, 6, 6)).astype(np.float32)
     (found,) = ort.InferenceSession(str(tmp_path / "tiny.onnx")).run(None, {"image": x})
     padded = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)))
@@ -51,26 +50,18 @@ def test_a_graph_computes_what_it_did(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, wanted.mean((2, 3)).numpy() + bias, atol=1e-5)
 
 
-def test_a_prelu_that_was_written_out_is_one_again(tmp_path: Path) -> None:
-    """relu(x) + slope * (x - |x|) / 2: in a file, six operators."""
-    slope = np.array([0.25, 0.5, -1], np.float32)
-
-    def network(image: Value) -> Value:
-        it = mobilefacenet.MobileFaceNet(image.graph, SimpleNamespace(Subgraphs=lambda _: None))
-        it.values, it.constants = {0: image}, {1: slope, 2: np.array(0.5)}
-        it.values[3] = it._relu([0], None)
-        it.values[4] = it._abs([0], None)
-        it.values[5] = it._sub([0, 4], None)
-        it.values[6] = it._mul([1, 5], None)
-        it.values[7] = it._mul([6, 2], None)
-        it.values[8] = it._add([3, 7], None)
-        return it._reshape([8], None)
-
-    npm.save(tmp_path / "tiny.onnx", 4, 48, network)
-    x = np.random.default_rng(0).normal(size=(1, 3, 4, 4)).astype(np.float32)
-    (found,) = ort.InferenceSession(str(tmp_path / "tiny.onnx")).run(None, {"image": x})
-    wanted = np.maximum(x, 0) + slope[:, None, None] * (x - np.abs(x)) / 2
-    np.testing.assert_allclose(found, wanted.reshape(1, -1), atol=1e-6)
+def test_a_prelu_that_was_written_out_is_one_again() -> None:
+    slope = np.array([0.25, 0.5, -1], np.float32)[:, None, None]
+    builder = GraphBuilder()
+    x = builder.input("x", onnx.TensorProto.FLOAT, [1, 3, 4, 4])
+    half = (x - builder.add("Abs", x)) * slope * np.float32(0.5)
+    builder.output("y", builder.add("Relu", x) + half, onnx.TensorProto.FLOAT, [1, 3, 4, 4])
+    written_out = builder.model("tiny")
+    model = mobilefacenet.with_prelus(written_out)
+    assert "PRelu" in {node.op_type for node in model.graph.node} <= {"PRelu", "Identity"}
+    feed = {"x": np.random.default_rng(0).normal(size=(1, 3, 4, 4)).astype(np.float32)}
+    found, wanted = (ort.InferenceSession(each.SerializeToString()).run(None, feed)[0] for each in (model, written_out))
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 def test_a_wrong_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
