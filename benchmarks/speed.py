@@ -1,22 +1,21 @@
-"""What an attack costs: beside the arithmetic that it consists of, and beside attack libraries of PyTorch.
+"""What an attack costs: beside the arithmetic that it consists of, and beside foolbox in PyTorch.
 
     python benchmarks/speed.py [--artifacts DIR] [--side 120] [--steps 1 --steps 4 --steps 10] [--repeats 15]
 
 K steps are K forward and K backward passes of the same multiply-adds, so in floats 2K forward passes are the limit; the
-ratio to it is what to trust, milliseconds are this machine's. All are measured in one process, in turns. The libraries
-run projected gradient descent on the shipped weights and an image of the network's own size, on one thread, and need no
-weight gradients; the graphs in addition resample a face square of `--side` pixels, in each step. One that is not
-installed is left out with a line (pip install 'face-encryption[bench]').
+ratio to it is what to trust, milliseconds are this machine's. All are measured in one process, in turns. foolbox runs
+projected gradient descent on the shipped weights and an image of the network's own size, on one thread, and needs no
+weight gradients; the graphs in addition resample a face square of `--side` pixels, in each step.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import foolbox
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -95,50 +94,18 @@ class Logits(nn.Module):
         return logits
 
 
-def libraries(face: NDArray[np.uint8], steps: list[int]) -> Iterator[tuple[str, Run]]:
-    """Yield the PGD of every library that is installed, each on the same image and away from the same label."""
+def library(face: NDArray[np.uint8], steps: list[int]) -> Iterator[tuple[str, Run]]:
+    """Yield foolbox's PGD."""
     model = Logits()
     size = model.surrogate.size
     small = np.asarray(Image.fromarray(face).resize((size, size), Image.Resampling.BILINEAR), np.float32) / 255
     image, label = torch.from_numpy(small).permute(2, 0, 1)[None].contiguous(), torch.tensor([0])
     step, most = STEP_SIZE / 255, EPSILON / 255
-
-    def with_torchattacks(library: Any, count: int) -> Run:
-        attack = library.PGD(model, eps=most, alpha=step, steps=count)
-        return lambda: attack(image, label)
-
-    def with_torchattack(library: Any, count: int) -> Run:
-        attack = library.PGD(model, device=torch.device("cpu"), eps=most, alpha=step, steps=count)
-        return lambda: attack(image, label)
-
-    def with_foolbox(library: Any, count: int) -> Run:
-        attack = library.attacks.LinfProjectedGradientDescentAttack(abs_stepsize=step, steps=count)
-        wrapped = library.PyTorchModel(model, bounds=(0, 1))
-        return lambda: attack.run(wrapped, image, library.criteria.Misclassification(label), epsilon=most)
-
-    def with_art(library: Any, count: int) -> Run:
-        classes = model(image).shape[1]
-        estimator = import_module("art.estimators.classification").PyTorchClassifier(
-            model, nn.CrossEntropyLoss(), (3, size, size), classes, clip_values=(0, 1), device_type="cpu"
-        )
-        attack = import_module("art.attacks.evasion").ProjectedGradientDescentPyTorch(
-            estimator, eps=most, eps_step=step, max_iter=count, num_random_init=1, verbose=False
-        )
-        return lambda: attack.generate(image.numpy(), label.numpy())
-
-    for name, make in (
-        ("torchattacks", with_torchattacks),
-        ("torchattack", with_torchattack),
-        ("foolbox", with_foolbox),
-        ("art", with_art),
-    ):
-        try:
-            library = import_module(name)
-        except ImportError as error:
-            print(f"{name} is left out: {error}")
-            continue
-        for count in steps:
-            yield f"{name}-{count}", make(library, count)
+    wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
+    for count in steps:
+        attack = foolbox.attacks.LinfProjectedGradientDescentAttack(abs_stepsize=step, steps=count)
+        goal = foolbox.criteria.Misclassification(label)
+        yield f"foolbox-{count}", partial(attack.run, wrapped, image, goal, epsilon=most)
 
 
 def loading(folder: Path) -> Iterator[tuple[str, Run]]:
@@ -163,7 +130,7 @@ def main() -> None:
     cut, _ = cut_square(photo, detect(artifacts.detector, photo)[0].box, 0.1)
     face = np.asarray(Image.fromarray(cut).resize((options.side, options.side), Image.Resampling.BILINEAR))
     tables = [(threads, dict(graphs(options.artifacts, face, steps, threads))) for threads in (1, 2)]
-    tables[0][1].update(libraries(face, steps))
+    tables[0][1].update(library(face, steps))
     tables[0][1]["detector"] = lambda: detect(one.detector, photo)
     tables[0][1].update(loading(options.artifacts))
     lines = []
