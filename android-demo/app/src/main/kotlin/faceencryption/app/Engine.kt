@@ -4,7 +4,6 @@ import android.content.Context
 import android.os.Handler
 import android.os.Looper
 import faceencryption.core.Artifacts
-import faceencryption.core.ArtifactsError
 import faceencryption.core.FaceEncryptionError
 import faceencryption.core.Manifest
 import faceencryption.core.Protector
@@ -53,13 +52,14 @@ class Engine(private val context: Context, private var artifacts: Artifacts? = n
                 .forEach { it.deleteRecursively() }
             val part = File(context.noBackupFilesDir, "artifacts-part").apply { mkdirs() }
             for (name in context.assets.list(ASSETS).orEmpty()) {
-                context.assets.open("$ASSETS/$name").use { from -> File(part, name).outputStream().use { from.copyTo(it) } }
+                val file = File(part, name)
+                context.assets.open("$ASSETS/$name").use { from -> file.outputStream().use { from.copyTo(it) } }
             }
             Artifacts(part).use { it.verify() }
             if (!part.renameTo(folder)) throw IOException("cannot be renamed")
             return folder
         } catch (error: IOException) {
-            throw ArtifactsError("the graphs cannot be unpacked (${error.message}); make room and try again", error)
+            throw AppError(context.getString(R.string.said_no_room_for_graphs, error.message), error)
         }
     }
 

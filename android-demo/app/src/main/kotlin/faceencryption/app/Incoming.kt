@@ -5,8 +5,8 @@ import android.content.Context
 import android.content.Intent
 import android.net.Uri
 import android.os.Build
+import android.os.Parcelable
 import android.provider.OpenableColumns
-import faceencryption.core.PhotoError
 import java.io.ByteArrayOutputStream
 import java.io.IOException
 
@@ -20,18 +20,19 @@ class Incoming(private val context: Context) {
     /**
      * The addresses of the photos that an intent names; the same one only once.
      *
-     * @throws PhotoError it names none, or too many.
+     * @throws AppError it names none, or too many.
      */
     fun addresses(intent: Intent): List<Uri> {
         val found = try {
-            listOfNotNull(if (intent.action == Intent.ACTION_EDIT) intent.data else null) + streams(intent) + clips(intent)
+            val edited = if (intent.action == Intent.ACTION_EDIT) intent.data else null
+            listOfNotNull(edited) + streams(intent) + clips(intent)
         } catch (error: RuntimeException) { // of extras that cannot be unpacked: whatever their classes throw
-            throw PhotoError("the other app's message cannot be read; share the photo from another app", error)
+            throw AppError(context.getString(R.string.said_bad_request), error)
         }
         val addresses = found.distinct()
-        if (addresses.isEmpty()) throw PhotoError("the other app shared no photo; share one from your gallery")
+        if (addresses.isEmpty()) throw AppError(context.getString(R.string.said_no_photo))
         if (addresses.size > MAX_PHOTOS) {
-            throw PhotoError("${addresses.size} photos are more than $MAX_PHOTOS at once; share fewer")
+            throw AppError(context.getString(R.string.said_too_many_photos, addresses.size, MAX_PHOTOS))
         }
         return addresses
     }
@@ -39,13 +40,13 @@ class Incoming(private val context: Context) {
     /**
      * The bytes of a photo.
      *
-     * @throws PhotoError the address is one that no photo of another app has, or its owner does not give the photo.
+     * @throws AppError the address is one that no photo of another app has, or its owner does not give the photo.
      */
     fun read(address: Uri): ByteArray {
         check(address)
         try {
             val stream = context.contentResolver.openInputStream(address)
-                ?: throw PhotoError("the other app does not give the photo; share it from your gallery")
+                ?: throw AppError(context.getString(R.string.said_not_given))
             stream.use {
                 val bytes = ByteArrayOutputStream()
                 val buffer = ByteArray(1 shl 16)
@@ -54,18 +55,18 @@ class Incoming(private val context: Context) {
                     if (count < 0) return bytes.toByteArray()
                     bytes.write(buffer, 0, count)
                     if (bytes.size() > MAX_BYTES) {
-                        throw PhotoError("the file is larger than ${MAX_BYTES shr 20} MB; make the photo smaller")
+                        throw AppError(context.getString(R.string.said_too_many_bytes, MAX_BYTES shr 20))
                     }
                 }
             }
         } catch (error: SecurityException) {
-            throw PhotoError("the other app does not allow the photo to be read; share it from your gallery", error)
+            throw AppError(context.getString(R.string.said_not_allowed), error)
         } catch (error: IOException) {
-            throw PhotoError("the photo cannot be fetched from the other app; share it from your gallery", error)
-        } catch (error: PhotoError) {
+            throw AppError(context.getString(R.string.said_not_fetched), error)
+        } catch (error: AppError) {
             throw error
         } catch (error: RuntimeException) { // whatever the other app's code throws across
-            throw PhotoError("the photo cannot be fetched from the other app; share it from your gallery", error)
+            throw AppError(context.getString(R.string.said_not_fetched), error)
         }
     }
 
@@ -86,12 +87,12 @@ class Incoming(private val context: Context) {
     /** Refuse addresses by which this app would read its own files for another. */
     private fun check(address: Uri) {
         if (address.scheme != ContentResolver.SCHEME_CONTENT) {
-            throw PhotoError("an address of the kind \"${address.scheme}\" is not read; share the photo from your gallery")
+            throw AppError(context.getString(R.string.said_bad_address, address.scheme))
         }
         // A user's number may stand ahead of the name, as in 0@name.
         val owner = address.authority.orEmpty().substringAfterLast('@')
         if (owner.startsWith(context.packageName)) {
-            throw PhotoError("an address of this app is not read; share the photo from your gallery")
+            throw AppError(context.getString(R.string.said_own_address))
         }
     }
 
@@ -104,9 +105,9 @@ class Incoming(private val context: Context) {
         intent.action == Intent.ACTION_SEND_MULTIPLE && Build.VERSION.SDK_INT >= 33 ->
             intent.getParcelableArrayListExtra(Intent.EXTRA_STREAM, Uri::class.java).orEmpty()
         intent.action == Intent.ACTION_SEND_MULTIPLE -> @Suppress("DEPRECATION")
-        intent.getParcelableArrayListExtra<android.os.Parcelable>(Intent.EXTRA_STREAM).orEmpty().filterIsInstance<Uri>()
+        intent.getParcelableArrayListExtra<Parcelable>(Intent.EXTRA_STREAM).orEmpty().filterIsInstance<Uri>()
         Build.VERSION.SDK_INT >= 33 -> listOfNotNull(intent.getParcelableExtra(Intent.EXTRA_STREAM, Uri::class.java))
         else -> @Suppress("DEPRECATION")
-        listOfNotNull(intent.getParcelableExtra<android.os.Parcelable>(Intent.EXTRA_STREAM) as? Uri)
+        listOfNotNull(intent.getParcelableExtra<Parcelable>(Intent.EXTRA_STREAM) as? Uri)
     }
 }

@@ -46,7 +46,7 @@ class ProtectActivity : Activity() {
     private fun refuse(error: FaceEncryptionError) {
         build()
         text(R.id.status).text = getString(R.string.failed_title)
-        text(R.id.detail).text = error.message
+        text(R.id.detail).text = say(error)
         list.visibility = View.GONE
         photo.visibility = View.GONE
         findViewById<View>(R.id.choices).visibility = View.GONE

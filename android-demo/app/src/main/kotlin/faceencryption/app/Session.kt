@@ -3,80 +3,243 @@ package faceencryption.app
 import android.graphics.Bitmap
 import android.net.Uri
 import faceencryption.core.Box
-import faceencryption.core.Detection
-import faceencryption.core.Face
-import faceencryption.core.FaceResult
-import faceencryption.core.photo.Format
+import faceencryption.core.Cancel
+import faceencryption.core.Cancelled
+import faceencryption.core.FaceEncryptionError
+import faceencryption.core.Settings
+import faceencryption.core.photo.readPhoto
 import java.io.File
+import java.io.IOException
 
-/** How far a photo has come. */
-sealed class State {
-    object Waiting : State()
+/**
+ * Photos on their way: read, looked at, protected, one after the other on the thread for photos. All else happens on the
+ * main thread.
+ */
+class Session(
+    private val app: App,
+    val id: String,
+    private val folder: File,
+    addresses: List<Uri>,
+    camera: File?,
+    private val closed: () -> Unit,
+) {
+    val items: List<Item> =
+        if (camera != null) listOf(Item(null, camera).apply { name = camera.nameWithoutExtension })
+        else addresses.mapIndexed { at, address -> Item(address, File(folder, "source-$at")) }
+    var strength = "medium"
+    var effort = "normal"
 
-    /** It is read, and its faces are looked for. */
-    object Looking : State()
+    /** Which photo is shown large; null for the list. */
+    var shown: Int? = if (items.size == 1) 0 else null
+        private set
 
-    /** Its faces are known, and it can be protected. */
-    object Ready : State()
+    /** Is told on the main thread that something changed. */
+    var listener: (() -> Unit)? = null
+    private var cancel = Cancel()
+    private val incoming = Incoming(app)
 
-    /** [face] of [faces] is being cloaked, [part] of 1000 of the photo is done. */
-    class Working(val face: Int, val faces: Int, val attempt: Int, val part: Int) : State()
+    private val isWorking: Boolean get() = items.any { it.state is State.Working || it.state is State.Waiting }
+    val isBusy: Boolean get() = isWorking || items.any { it.state is State.Looking }
+    val isProtecting: Boolean get() = isWorking && hasBegun
+    private var hasBegun = false
 
-    /** The protected copy lies in [file]; [removed] says what else the photo's file had. */
-    class Done(val file: File, val format: Format, val faces: List<FaceResult>, val removed: List<String>) : State() {
-        /** Where the user saved it. */
-        var saved: Uri? = null
+    /** Read all photos and look for their faces. */
+    fun start() = items.forEach { look(it, fetch = it.address != null) }
+
+    /** Take a box that the user drew, and look again. */
+    fun add(item: Item, box: Box) {
+        if (isBusy) return
+        cancel = Cancel()
+        hasBegun = false
+        item.boxes.add(box)
+        look(item, fetch = false)
     }
 
-    /** It is not protected; one line says why, and how to mend it. */
-    class Failed(val line: String) : State()
-}
-
-/** One photo of a session: what is known of it, and what the user chose. Changed on the main thread alone. */
-class Item(val address: Uri?, val source: File) {
-    var name = ""
-    var state: State = State.Waiting
-    var detection: Detection? = null
-    var thumbnail: Bitmap? = null
-
-    /** To look at, while the photo is shown. */
-    var original: Bitmap? = null
-    var result: Bitmap? = null
-
-    /** Boxes that the user drew, or confirmed. */
-    val boxes = ArrayList<Box>()
-
-    /** Boxes of faces that the user leaves out. */
-    private val leftOut = ArrayList<Box>()
-
-    /** The numbers of the faces to protect. */
-    val chosen: Set<Int>
-        get() = detection?.faces.orEmpty().indices.filterNot { isLeftOut(detection!!.faces[it]) }.map { it + 1 }.toSet()
-
-    fun isLeftOut(face: Face): Boolean = leftOut.any { it.sharedPart(face.box) > SAME }
-
-    /** Leave a face out, or take it in again. */
-    fun toggle(face: Face) {
-        if (!leftOut.removeAll { it.sharedPart(face.box) > SAME }) leftOut.add(face.box)
-    }
-
-    /** The user's choices in numbers, to survive the process. */
-    var choices: Pair<DoubleArray, DoubleArray>
-        get() = numbers(boxes) to numbers(leftOut)
-        set(value) {
-            boxes.clear()
-            boxes.addAll(boxes(value.first))
-            leftOut.clear()
-            leftOut.addAll(boxes(value.second))
+    private fun look(item: Item, fetch: Boolean) {
+        item.state = State.Waiting
+        changed()
+        val boxes = item.boxes.toList()
+        work(item) { token ->
+            set(item, State.Looking)
+            if (fetch) {
+                val data = incoming.read(item.address!!)
+                item.source.writeBytes(data)
+                val name = incoming.name(item.address)
+                app.engine.show { item.name = name }
+            }
+            val photo = readPhoto(item.source.readBytes(), AndroidCodec)
+            val seen = app.engine.protector().look(photo, Settings(boxes = boxes), token)
+            val small = Thumbnails.of(photo.picture)
+            val large = if (isShown(item)) AndroidCodec.shown(photo.picture) else null
+            app.engine.show {
+                item.detection = seen
+                item.changes = photo.messages
+                item.thumbnail = small
+                if (large != null) item.original = large
+                item.state = State.Ready
+                changed()
+            }
         }
+    }
 
-    private fun numbers(boxes: List<Box>) = boxes.flatMap { listOf(it.left, it.top, it.right, it.bottom) }.toDoubleArray()
+    /** Protect all photos that have a face, and say of the others why not. */
+    fun protect() {
+        cancel = Cancel()
+        hasBegun = true
+        for (item in items) {
+            if (item.state is State.Failed && item.detection == null) continue
+            val chosen = item.chosen
+            when {
+                item.detection?.faces.isNullOrEmpty() -> item.state = State.Failed(app.getString(R.string.said_no_face))
+                chosen.isEmpty() -> item.state = State.Failed(app.getString(R.string.none_chosen))
+                else -> protect(item, Settings(strength, effort, faces = chosen, boxes = item.boxes.toList()))
+            }
+        }
+        changed()
+    }
 
-    private fun boxes(numbers: DoubleArray) =
-        numbers.toList().chunked(4).filter { it.size == 4 }.map { (left, top, right, bottom) -> Box(left, top, right, bottom) }
+    private fun protect(item: Item, settings: Settings) {
+        item.state = State.Waiting
+        item.result = null
+        work(item) { token ->
+            val faces = settings.faces.orEmpty().size
+            set(item, State.Working(1, faces, 1, 0))
+            val protector = app.engine.protector()
+            val data = item.source.readBytes()
+            val protected = protector.protect(data, settings, token) { face, count, step, steps, attempt ->
+                val part = 1000 * (face - 1) / count + 1000 * step / steps / count
+                set(item, State.Working(face, count, attempt, part))
+            }
+            val format = protected.format
+            val name = "${item.name.ifEmpty { "photo" }}_protected-${items.indexOf(item) + 1}.${format.suffix}"
+            val file = File(folder, "${ShareProvider.RESULTS}/$name")
+            file.writeBytes(protected.data)
+            val large = if (isShown(item)) picture(file) else null
+            app.engine.show {
+                item.result = large
+                item.state = State.Done(file, format, protected.faces)
+                changed()
+            }
+        }
+    }
 
-    private companion object {
-        /** Boxes with a greater overlap show the same face, also when it was found again. */
-        const val SAME = 0.5
+    /** Stop; photos that are done stay so. */
+    fun cancel() {
+        cancel.cancel()
+        changed()
+    }
+
+    /** Go back from what was protected to what can be chosen. */
+    fun revise() {
+        hasBegun = false
+        for (item in items) {
+            if (item.detection == null || item.state is State.Working) continue
+            item.state = State.Ready
+            item.result = null
+        }
+        changed()
+    }
+
+    /** Show a photo large, or with null the list. */
+    fun show(index: Int?) {
+        shown?.let { items[it].original = null; items[it].result = null }
+        shown = index
+        changed()
+        val item = items.getOrNull(index ?: return) ?: return
+        val done = item.state as? State.Done
+        if (item.detection == null) return
+        app.engine.run {
+            val original = picture(item.source)
+            val result = done?.let { picture(it.file) }
+            app.engine.show {
+                if (shown == index) {
+                    item.original = original
+                    item.result = result
+                    changed()
+                }
+            }
+        }
+    }
+
+    /** Write what is protected to the gallery, or to where an editor's caller wants it; [then] gets the failure's line. */
+    fun save(output: Uri?, then: (String?) -> Unit) = app.engine.run {
+        val saver = Saver(app)
+        val failure = try {
+            for (item in items) {
+                val done = item.state as? State.Done ?: continue
+                if (done.saved != null) continue
+                if (output != null) saver.hand(done.file, output)
+                val address = output ?: saver.save(done.file, "${item.name}_protected", done.format)
+                app.engine.show { done.saved = address }
+            }
+            null
+        } catch (error: FaceEncryptionError) {
+            app.say(error)
+        }
+        app.engine.show {
+            then(failure)
+            changed()
+        }
+    }
+
+    /** The user is done: nothing of the photos stays here. */
+    fun close() {
+        cancel.cancel()
+        listener = null
+        closed()
+        app.engine.run {
+            folder.deleteRecursively()
+            items.forEach { it.source.delete() }
+        }
+    }
+
+    /** A photo to look at; null where it is gone, or there is no memory for it. */
+    private fun picture(file: File): Bitmap? = try {
+        AndroidCodec.shown(readPhoto(file.readBytes(), AndroidCodec).picture)
+    } catch (error: FaceEncryptionError) {
+        null
+    } catch (error: IOException) {
+        null
+    } catch (error: OutOfMemoryError) {
+        null
+    }
+
+    private fun isShown(item: Item) = shown == items.indexOf(item)
+
+    private fun set(item: Item, state: State) = app.engine.show {
+        item.state = state
+        changed()
+    }
+
+    private fun changed() {
+        listener?.invoke()
+    }
+
+    /** Do this on the thread for photos; a failure becomes the photo's line. */
+    private fun work(item: Item, what: (Cancel) -> Unit) {
+        val token = cancel
+        app.engine.run {
+            val failure = try {
+                token.check()
+                what(token)
+                return@run
+            } catch (error: Cancelled) {
+                null
+            } catch (error: FaceEncryptionError) {
+                app.say(error)
+            } catch (error: IOException) {
+                app.getString(R.string.said_no_room, error.message)
+            } catch (error: OutOfMemoryError) {
+                app.getString(R.string.said_no_memory_left)
+            }
+            app.engine.show {
+                item.state = when {
+                    failure != null -> State.Failed(failure)
+                    item.detection != null -> State.Ready
+                    else -> State.Failed(app.getString(R.string.photo_cancelled))
+                }
+                changed()
+            }
+        }
     }
 }

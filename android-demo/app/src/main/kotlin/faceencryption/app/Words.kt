@@ -23,7 +23,10 @@ class Words(private val context: Context) {
         is State.Waiting, is State.Looking -> ""
         is State.Ready -> hints(item).joinToString("\n")
         is State.Working -> if (state.attempt > 1) text(R.string.attempt, state.attempt) else ""
-        is State.Done -> (state.faces.map { result(it) } + advice(state, session) + state.removed).joinToString("\n")
+        is State.Done -> {
+            val changes = item.changes.map { context.say(it) }
+            (state.faces.map { result(it) } + advice(state, session) + changes).joinToString("\n")
+        }
         is State.Failed -> state.line
     }
 

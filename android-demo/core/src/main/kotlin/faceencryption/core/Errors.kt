@@ -1,10 +1,12 @@
 package faceencryption.core
 
 /** A failure that the user can mend: one line that says what is wrong, where, and how to mend it. */
-sealed class FaceEncryptionError(message: String, cause: Throwable? = null) : Exception(message, cause)
+abstract class FaceEncryptionError(message: String, cause: Throwable? = null) : Exception(message, cause)
 
 /** The photo cannot be read: not an image, damaged, or of a kind that is not supported. */
-class PhotoError(message: String, cause: Throwable? = null) : FaceEncryptionError(message, cause)
+class PhotoError(val said: Message) : FaceEncryptionError(said.toString()) {
+    constructor(kind: MessageKind, vararg values: Any) : this(Message(kind, *values))
+}
 
 /** The photo was read and no face was found in it. */
 class NoFaceError(message: String) : FaceEncryptionError(message)

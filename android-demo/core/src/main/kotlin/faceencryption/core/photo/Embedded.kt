@@ -1,5 +1,6 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
 import java.util.regex.Pattern
 
 // Pictures that hide in other data: previews, second pictures, videos. `runtime/photo/embedded.py` has the same rules.
@@ -25,17 +26,17 @@ internal fun holdsPicture(data: ByteArray): Boolean {
     return starts(text) || decoded(text).any { starts(it) }
 }
 
-/** What lies behind a picture that ends here, in the user's words; [hints] may say that a gain map follows. */
-internal fun trailing(data: ByteArray, end: Int, hints: ByteArray): List<String> {
+/** What lies behind a picture that ends here; [hints] may say that a gain map follows. */
+internal fun trailing(data: ByteArray, end: Int, hints: ByteArray): List<MessageKind> {
     if ((end until data.size).all { data.u8(it) in PADDING }) return emptyList()
-    val found = ArrayList<String>()
+    val found = ArrayList<MessageKind>()
     val video = data.find("ftyp", end)
     if (findJpeg(data, end, if (video >= 0) video else data.size)) {
         val isGainMap = GAIN_MAP.any { data.find(it, end) >= 0 || hints.find(it) >= 0 }
-        found.add(if (isGainMap) "HDR gain map" else "second picture")
+        found.add(if (isGainMap) MessageKind.GAIN_MAP else MessageKind.SECOND_PICTURE)
     }
-    if (video >= 0) found.add("video")
-    return found.ifEmpty { listOf("data behind the picture") }
+    if (video >= 0) found.add(MessageKind.VIDEO)
+    return found.ifEmpty { listOf(MessageKind.DATA_BEHIND_PICTURE) }
 }
 
 private fun findJpeg(data: ByteArray, from: Int, until: Int): Boolean {

@@ -1,5 +1,7 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
+
 // EXIF: which way up a photo is, and what the block tells. A flaw in it costs the block, never the photo.
 
 private const val ORIENTATION = 0x0112
@@ -50,13 +52,13 @@ internal class Exif private constructor(private val block: ByteArray) {
     val hasThumbnail: Boolean
         get() = second != 0L && runCatching { directory(second) {}.keys.any { it in THUMBNAIL } }.getOrDefault(false)
 
-    /** What the block tells, in the user's words. */
-    val facts: List<String>
+    /** What the block tells. */
+    val facts: List<MessageKind>
         get() {
-            val found = ArrayList<String>()
-            if (gps.isNotEmpty()) found.add("GPS position")
-            if (details.keys.any { it in SERIAL_NUMBERS }) found.add("serial numbers")
-            if (main.keys.any { it in AUTHORS }) found.add("author")
+            val found = ArrayList<MessageKind>()
+            if (gps.isNotEmpty()) found.add(MessageKind.GPS_POSITION)
+            if (details.keys.any { it in SERIAL_NUMBERS }) found.add(MessageKind.SERIAL_NUMBERS)
+            if (main.keys.any { it in AUTHORS }) found.add(MessageKind.AUTHOR)
             return found
         }
 

@@ -1,5 +1,6 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
 import faceencryption.core.PhotoError
 import java.io.ByteArrayOutputStream
 
@@ -49,7 +50,7 @@ internal fun takeJpegApart(data: ByteArray): Parts {
                 picture.write(byteArrayOf(-1, 0xe0.toByte(), 0, 16))
                 picture.write(content, 0, 12)
                 picture.write(ByteArray(2)) // without its thumbnail
-                if (content.size > 14) parts.others.add("thumbnail")
+                if (content.size > 14) parts.others.add(MessageKind.THUMBNAIL)
                 parts.density = density(content)
             }
             // says what the channels are
@@ -109,16 +110,17 @@ private fun metadata(parts: Parts, marker: Int, content: ByteArray) {
         marker == 0xe1 && content.startsWith("Exif\u0000") ->
             if (parts.exif.size < MAX_METADATA) parts.exif += content.part(6, content.size) // may go on in the next
         marker == 0xe1 && content.startsWith(XMP) -> parts.xmp = content.part(XMP.length, content.size)
-        marker == 0xe1 && content.startsWith(MORE_XMP) -> parts.others.add("extended XMP")
+        marker == 0xe1 && content.startsWith(MORE_XMP) -> parts.others.add(MessageKind.EXTENDED_XMP)
         marker == 0xed && content.startsWith("Photoshop 3.0\u0000") -> {
-            parts.others.add("IPTC")
-            if (THUMBNAILS.any { content.find(it) >= 0 }) parts.others.add("thumbnail")
+            parts.others.add(MessageKind.IPTC)
+            if (THUMBNAILS.any { content.find(it) >= 0 }) parts.others.add(MessageKind.THUMBNAIL)
         }
         marker == 0xfe -> if (parts.comments.size < MAX_COMMENTS) parts.comments.add("comment" to text(content))
-        marker == 0xe0 -> if (content.startsWith("JFXX\u0000")) parts.others.add("thumbnail")
-        marker == 0xeb && content.startsWith("JP") -> parts.others.add("content credentials")
+        marker == 0xe0 -> if (content.startsWith("JFXX\u0000")) parts.others.add(MessageKind.THUMBNAIL)
+        marker == 0xeb && content.startsWith("JP") -> parts.others.add(MessageKind.CONTENT_CREDENTIALS)
         marker in 0xe0..0xef && marker != 0xee &&
-            listOf(ICC, "MPF\u0000", "urn:iso").none { content.startsWith(it) } -> parts.others.add("other data")
+            listOf(ICC, "MPF\u0000", "urn:iso").none { content.startsWith(it) } ->
+            parts.others.add(MessageKind.OTHER_DATA)
     }
 }
 
@@ -170,7 +172,7 @@ private fun endOfScans(data: ByteArray, from: Int, parts: Parts): Int {
         }
         if (marker in NEEDED || marker == SCAN || marker >= 0xe0) at += data.u16(at)
         if (marker == SCAN) scans++
-        if (scans > MAX_SCANS) throw PhotoError("the JPEG has more than $MAX_SCANS scans; save the photo again")
+        if (scans > MAX_SCANS) throw PhotoError(MessageKind.TOO_MANY_SCANS, MAX_SCANS)
     }
     parts.hasEnd = false
     return data.size

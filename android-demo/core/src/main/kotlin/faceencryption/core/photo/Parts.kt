@@ -1,5 +1,7 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
+
 /** A photo file taken apart. */
 internal class Parts {
     /** A file of the same kind with the picture alone. */
@@ -32,8 +34,8 @@ internal class Parts {
     /** Name and text of each comment. */
     val comments = ArrayList<Pair<String, String>>()
 
-    /** What else was in the file, in the user's words; it is never written back. */
-    val others = ArrayList<String>()
+    /** What else was in the file; it is never written back. */
+    val others = ArrayList<MessageKind>()
 }
 
 internal fun ByteArray.u8(at: Int): Int = if (at in indices) this[at].toInt() and 255 else 0

@@ -1,5 +1,7 @@
 package faceencryption.core.photo
 
+import faceencryption.core.Message
+import faceencryption.core.MessageKind
 import faceencryption.core.PhotoError
 import faceencryption.core.Picture
 import faceencryption.core.Square
@@ -12,16 +14,19 @@ private const val QUALITY = 95
  *
  * @param format the kind of file, and the kind that [encode] writes.
  * @param picture upright; its squares may be changed.
- * @param notes what differs from the original file in ways that the user may want to know, one line each.
+ * @param messages what differs from the original file in ways that the user may want to know.
  */
 class Photo internal constructor(
     val format: Format,
     val picture: Picture,
-    val notes: List<String>,
+    val messages: List<Message>,
     private val parts: Parts,
     private val metadata: Metadata,
     private val codec: Codec,
 ) {
+    /** The messages in English, one line each. */
+    val notes: List<String> get() = messages.map { it.toString() }
+
     /**
      * A file of this photo's kind; a photo stored as grey is written as grey.
      *
@@ -39,7 +44,7 @@ class Photo internal constructor(
     /** Decode what [encode] returned, and cut squares from it. */
     fun readSquares(encoded: ByteArray, squares: List<Square>): List<ByteArray> {
         val raster = codec.decode(partsOf(encoded, format).picture, format)
-            ?: throw PhotoError("the protected photo cannot be read again")
+            ?: throw PhotoError(MessageKind.NOT_READ_AGAIN)
         val saved = Picture(raster.width, raster.height, raster.rgb)
         return squares.map { saved.cut(it) }
     }
@@ -48,7 +53,7 @@ class Photo internal constructor(
         val quality = if (isLosslessWebp(parts.picture)) null else webpQuality(parts.picture) ?: QUALITY
         val raster = Raster(picture.width, picture.height, picture.rgb, picture.alpha)
         val file = codec.encodeWebp(raster, quality)
-            ?: throw PhotoError("cannot be written as WEBP; convert it to PNG first")
+            ?: throw PhotoError(MessageKind.NOT_WRITTEN_AS_WEBP)
         return if (metadata.profile.isEmpty()) file else withProfile(file, metadata.profile)
     }
 }

@@ -1,5 +1,6 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
 import faceencryption.core.PhotoError
 import java.io.ByteArrayOutputStream
 import java.util.zip.CRC32
@@ -21,8 +22,6 @@ private val DROPPED = setOf(
 private const val MAX_PROFILE = 1 shl 23
 private const val MAX_TEXT = 1 shl 20 // of all texts together
 private const val MAX_CHUNKS = 1_000_000
-private const val NO_TEXT = "comments, which are damaged or too large"
-private const val NO_PROFILE = "colour profile, which is damaged"
 private val RAW_EXIF = setOf("Raw profile type exif", "Raw profile type APP1") // as ImageMagick writes it
 
 /**
@@ -50,9 +49,9 @@ internal fun takePngApart(data: ByteArray): Parts {
                 picture.write(data.part(at, stop))
                 pixels = pixels || name == "IDAT"
             }
-            !checksumHolds(data, at, stop) -> parts.others.add("damaged data")
+            !checksumHolds(data, at, stop) -> parts.others.add(MessageKind.DAMAGED_DATA)
             name == "acTL" && content.size >= 4 && content.u32(0) > 1 ->
-                throw PhotoError("an animated picture is not supported; save one frame as a photo")
+                throw PhotoError(MessageKind.ANIMATED)
             name == "tRNS" && !pixels -> picture.write(data.part(at, stop))
             name == "pHYs" && content.size == 9 && !pixels -> parts.density = density(content)
             else -> metadata(parts, name, content, pixels)
@@ -111,17 +110,17 @@ private fun metadata(parts: Parts, name: String, content: ByteArray, pixels: Boo
             parts.exif = content
             parts.exifTurns = !pixels // browsers ignore one behind the pixels, and PNG forbids it there
         }
-        name == "iCCP" -> if (parts.profile.isEmpty() && NO_PROFILE !in parts.others) {
+        name == "iCCP" -> if (parts.profile.isEmpty() && MessageKind.DAMAGED_PROFILE !in parts.others) {
             val start = content.find("\u0000") + 2
             parts.profile = if (start < 2) ByteArray(0) else expanded(content.part(start, content.size), MAX_PROFILE)
-            if (parts.profile.isEmpty()) parts.others.add(NO_PROFILE)
+            if (parts.profile.isEmpty()) parts.others.add(MessageKind.DAMAGED_PROFILE)
         }
         name in COLOUR -> if (content.size == COLOUR[name] && !pixels && parts.colour.none { it.first == name }) {
             parts.colour.add(name to content)
         }
         name == "tEXt" || name == "zTXt" || name == "iTXt" -> text(parts, name, content, pixels)
-        name == "caBX" -> parts.others.add("content credentials")
-        name !in DROPPED -> parts.others.add("other data")
+        name == "caBX" -> parts.others.add(MessageKind.CONTENT_CREDENTIALS)
+        name !in DROPPED -> parts.others.add(MessageKind.OTHER_DATA)
     }
 }
 
@@ -129,7 +128,8 @@ private fun text(parts: Parts, kind: String, content: ByteArray, pixels: Boolean
     val split = content.find("\u0000").let { if (it < 0) content.size else it }
     val name = text(content.part(0, split))
     val rest = content.part(split + 1, content.size)
-    val room = if (NO_TEXT in parts.others) 0 else MAX_TEXT - parts.comments.fold(0) { sum, each -> sum + each.second.length }
+    val length = parts.comments.fold(0) { sum, each -> sum + each.second.length }
+    val room = if (MessageKind.BAD_COMMENTS in parts.others) 0 else MAX_TEXT - length
     var body = rest
     if (kind == "zTXt") body = expanded(rest.part(1, rest.size), room)
     if (kind == "iTXt") {
@@ -144,8 +144,9 @@ private fun text(parts: Parts, kind: String, content: ByteArray, pixels: Boolean
             parts.exif = rawProfile(text(body))
             parts.exifTurns = !pixels
         }
-        name.startsWith("Raw profile type") -> parts.others.add(if (name.endsWith("iptc")) "IPTC" else "other data")
-        (body.isEmpty() && rest.size > 1) || body.size > room -> parts.others.add(NO_TEXT)
+        name.startsWith("Raw profile type") ->
+            parts.others.add(if (name.endsWith("iptc")) MessageKind.IPTC else MessageKind.OTHER_DATA)
+        (body.isEmpty() && rest.size > 1) || body.size > room -> parts.others.add(MessageKind.BAD_COMMENTS)
         else -> parts.comments.add(name to String(body, if (kind == "iTXt") Charsets.UTF_8 else Charsets.ISO_8859_1))
     }
 }

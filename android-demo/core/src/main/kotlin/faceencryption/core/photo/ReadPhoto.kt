@@ -1,10 +1,11 @@
 package faceencryption.core.photo
 
+import faceencryption.core.Message
+import faceencryption.core.MessageKind
 import faceencryption.core.PhotoError
 import faceencryption.core.Picture
 import java.util.zip.CRC32
 
-private const val SUPPORTED = "JPEG, PNG and WebP"
 private val OTHER_FORMATS = mapOf(
     "GIF8" to "GIF", "II*\u0000" to "TIFF", "MM\u0000*" to "TIFF", "BM" to "BMP", "%PDF" to "PDF", "8BPS" to "PSD",
 )
@@ -34,10 +35,10 @@ fun readPhoto(data: ByteArray, codec: Codec): Photo {
     val metadata = metadata(parts, isGrey, codec)
     val notes = ArrayList(metadata.notes)
     if (format == Format.JPEG && parts.channels == 4) {
-        notes.add("converted from CMYK to RGB, without the CMYK colour profile")
+        notes.add(Message(MessageKind.FROM_CMYK))
     }
-    if (format == Format.PNG && data.u8(25) == 3) notes.add("written with full colours in place of a palette")
-    if (format == Format.PNG && data.u8(25) == 0 && data.u8(24) == 1) notes.add("written as 8-bit grey")
+    if (format == Format.PNG && data.u8(25) == 3) notes.add(Message(MessageKind.FULL_COLOURS))
+    if (format == Format.PNG && data.u8(25) == 0 && data.u8(24) == 1) notes.add(Message(MessageKind.EIGHT_BIT_GREY))
     val profile = if (parts.channels == 4) ByteArray(0) else metadata.profile
     val kept = Metadata(profile, metadata.colour, metadata.density, metadata.notes)
     return Photo(format, picture, notes, parts, kept, codec)
@@ -51,21 +52,18 @@ internal fun partsOf(data: ByteArray, format: Format): Parts = when (format) {
 
 /** The format by the first bytes; what the header already rules out is refused. */
 private fun recognize(data: ByteArray): Format {
-    if (data.isEmpty()) throw PhotoError("the file is empty; fetch the photo again")
+    if (data.isEmpty()) throw PhotoError(MessageKind.EMPTY_FILE)
     if (data.startsWith("\u00ff\u00d8\u00ff")) return Format.JPEG
     if (data.startsWith(PNG_SIGNATURE)) {
         val (width, height) = data.u32(16) to data.u32(20)
-        if (data.size >= 25 && (width == 0L || height == 0L)) {
-            throw PhotoError("the photo is $width x $height pixels, it has none to protect")
-        }
-        if (data.u8(24) == 16) throw PhotoError("a PNG of 16 bits a channel is not supported; save it with 8 bits")
+        if (data.size >= 25 && (width == 0L || height == 0L)) throw PhotoError(MessageKind.NO_PIXELS, width, height)
+        if (data.u8(24) == 16) throw PhotoError(MessageKind.DEEP_PNG)
         return Format.PNG
     }
     if (data.startsWith("RIFF") && data.holdsAt(8, "WEBP")) return Format.WEBP
-    val other = if (data.holdsAt(4, "ftyp")) "HEIC, AVIF or video"
-    else OTHER_FORMATS.entries.firstOrNull { data.startsWith(it.key) }?.value
-    if (other != null) throw PhotoError("$other is not supported; save the photo as one of $SUPPORTED")
-    throw PhotoError("not an image; $SUPPORTED photos are read")
+    if (data.holdsAt(4, "ftyp")) throw PhotoError(MessageKind.HEIC_OR_VIDEO)
+    val other = OTHER_FORMATS.entries.firstOrNull { data.startsWith(it.key) }?.value
+    throw if (other != null) PhotoError(MessageKind.OTHER_FORMAT, other) else PhotoError(MessageKind.NOT_AN_IMAGE)
 }
 
 /** Width and height as the file declares them; 0 where that is damaged. */
@@ -89,10 +87,10 @@ private fun checkSize(format: Format, parts: Parts, size: Pair<Int, Int>) {
     }
     val most = MAX_MEGAPIXELS.getValue(name)
     if (width.toLong() * height > most * 1_000_000L) {
-        throw PhotoError("$width x $height pixels are more than $most megapixels, the most for a $name; make the photo smaller")
+        throw PhotoError(MessageKind.TOO_LARGE, width, height, most, name)
     }
     if (width.toLong() * height * BYTES_A_PIXEL > Runtime.getRuntime().maxMemory()) {
-        throw PhotoError("not enough memory to decode it; make the photo smaller")
+        throw PhotoError(MessageKind.NO_MEMORY)
     }
 }
 
@@ -109,13 +107,13 @@ private fun decode(format: Format, parts: Parts, codec: Codec): Raster {
     }
     val raster = codec.decode(parts.picture, format) ?: throw damaged(format, "it cannot be decoded")
     if (expected != null && checksum(raster) != expected) {
-        throw PhotoError("the JPEG data is cut off; fetch the photo again")
+        throw PhotoError(MessageKind.CUT_OFF)
     }
     return raster
 }
 
 private fun damaged(format: Format, reason: String) =
-    PhotoError("the ${format.word} data is damaged or cut off ($reason); fetch the photo again")
+    PhotoError(MessageKind.DAMAGED, format.word, reason)
 
 private fun checksum(raster: Raster): Long = CRC32().apply { update(raster.rgb) }.value
 

@@ -1,5 +1,6 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
 import faceencryption.core.PhotoError
 import java.io.ByteArrayOutputStream
 import kotlin.math.exp
@@ -36,14 +37,14 @@ internal fun takeWebpApart(data: ByteArray): Parts {
                 picture.write(data.part(chunk.body - 8, chunk.stop))
                 if (content.size % 2 == 1) picture.write(0)
                 if (chunk.name == "ANMF") frames++
-                if (frames > 1) throw PhotoError("an animated picture is not supported; save one frame as a photo")
+                if (frames > 1) throw PhotoError(MessageKind.ANIMATED)
             }
             chunk.name == "EXIF" ->
                 parts.exif = if (content.startsWith("Exif\u0000\u0000")) content.part(6, content.size) else content
             chunk.name == "XMP " -> parts.xmp = content
             chunk.name == "ICCP" -> parts.profile = content
-            chunk.name == "C2PA" -> parts.others.add("content credentials")
-            else -> parts.others.add("other data")
+            chunk.name == "C2PA" -> parts.others.add(MessageKind.CONTENT_CREDENTIALS)
+            else -> parts.others.add(MessageKind.OTHER_DATA)
         }
     }
     parts.picture = riff(picture.toByteArray())

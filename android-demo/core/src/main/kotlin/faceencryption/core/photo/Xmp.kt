@@ -1,5 +1,6 @@
 package faceencryption.core.photo
 
+import faceencryption.core.MessageKind
 import javax.xml.parsers.DocumentBuilderFactory
 import org.w3c.dom.Element
 import org.w3c.dom.Node
@@ -16,22 +17,27 @@ private val PLACES = setOf(
 )
 private val AUTHORS = setOf("creator", "rights", "CreatorContactInfo", "AuthorsPosition")
 
-/** What a packet tells, in the user's words; nothing where it cannot be read. */
-internal fun xmpFacts(packet: ByteArray): List<String> {
-    val found = linkedMapOf(
-        "GPS position" to false, "places" to false, "names of people" to false, "author" to false, "preview" to false,
-    )
+/** In the order in which they are told. */
+private val FACTS = listOf(
+    MessageKind.GPS_POSITION, MessageKind.PLACES, MessageKind.NAMES_OF_PEOPLE, MessageKind.AUTHOR, MessageKind.PREVIEW,
+)
+
+/** What a packet tells; nothing where it cannot be read. */
+internal fun xmpFacts(packet: ByteArray): List<MessageKind> {
+    val found = HashSet<MessageKind>()
     for (node in nodes(packet)) {
         val space = node.namespaceURI.orEmpty()
         val name = node.localName.orEmpty()
         val isRegion = REGIONS.any { space.startsWith(it) }
-        if (name.lowercase().startsWith("gps")) found["GPS position"] = true
-        if (name in PLACES) found["places"] = true
-        if (isRegion || name in PEOPLE) found["names of people"] = true
-        if (name in AUTHORS) found["author"] = true
-        if (space != PANORAMA && (name == "Thumbnails" || holdsPicture(ownText(node).toByteArray()))) found["preview"] = true
+        if (name.lowercase().startsWith("gps")) found.add(MessageKind.GPS_POSITION)
+        if (name in PLACES) found.add(MessageKind.PLACES)
+        if (isRegion || name in PEOPLE) found.add(MessageKind.NAMES_OF_PEOPLE)
+        if (name in AUTHORS) found.add(MessageKind.AUTHOR)
+        if (space != PANORAMA && (name == "Thumbnails" || holdsPicture(ownText(node).toByteArray()))) {
+            found.add(MessageKind.PREVIEW)
+        }
     }
-    return found.filterValues { it }.keys.toList()
+    return FACTS.filter { it in found }
 }
 
 /** All elements and attributes, whatever the depth. */
