@@ -6,6 +6,7 @@ Each folder of OUT is a case: `photo.jpg`, what the runtime wrote of it as `prot
 coder as `pixels.png`, and `expected.json`. `files` holds files to read; `files.json` what the runtime says of each.
 """
 
+import base64
 import io
 import json
 import sys
@@ -16,13 +17,22 @@ from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from skimage.data import astronaut
 
 from face_encryption.runtime import FaceEncryptionError, Photo, Protector, Settings, read_photo
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.runtime.photo.profiles import adobe_rgb
 from face_encryption.runtime.report import result_json, result_line
+
+XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
+ xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
+ tiff:Orientation="6" exif:PixelXDimension="1" exif:GPSLatitude="1,2N"><dc:creator>Somebody</dc:creator>
+<mwg-rs:Regions>a face</mwg-rs:Regions><xmp:Thumbnails>a picture</xmp:Thumbnails>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 
 
 def main(out: Path, artifacts: str) -> None:
@@ -61,10 +71,20 @@ def write_files(folder: Path) -> None:
         (folder / name).write_bytes(data)
         try:
             photo = read_photo(data)
-            said[name] = {"notes": list(photo.notes), "shape": list(photo.shape[:2]), "grey": photo.grey}
+            said[name] = {"notes": list(photo.notes), "shape": list(photo.shape[:2]), "grey": photo.grey, **kept(data)}
         except FaceEncryptionError as error:
             said[name] = {"error": type(error).__name__, "message": str(error)}
     (folder.parent / "files.json").write_text(json.dumps(said, indent=1))
+
+
+def kept(data: bytes) -> dict[str, object]:
+    """Return what becomes of a file whose metadata are kept: the notes, those of the new file, its EXIF tags."""
+    photo = read_photo(data, "keep")
+    written = photo.encode()
+    exif = Image.open(io.BytesIO(written)).getexif()
+    details, gps = exif.get_ifd(0x8769), exif.get_ifd(0x8825)
+    tags = [sorted(set(part) - {0x8769, 0x8825, 0xA005}) for part in (exif, details, gps)]
+    return {"kept": list(photo.notes), "again": list(read_photo(written).notes), "tags": tags}
 
 
 def make_files() -> Iterator[tuple[str, bytes]]:
@@ -78,6 +98,19 @@ def make_files() -> Iterator[tuple[str, bytes]]:
     jpeg, png = encoded(picture, "JPEG"), encoded(picture, "PNG")
     rich = encoded(picture, "JPEG", exif=exif, comment=b"a comment", dpi=(300, 300))
     yield "rich.jpg", rich
+    xmp = XMP.encode()
+    yield "xmp.jpg", encoded(picture, "JPEG", exif=exif, xmp=xmp, comment=b"a comment")
+    yield "xmp.png", encoded(picture, "PNG", exif=exif, pnginfo=texts({"XML:com.adobe.xmp": XMP, "Author": "Somebody"}))
+    yield "bad-xmp.jpg", encoded(picture, "JPEG", xmp=xmp[:200])
+    long = Image.Exif()
+    long[0x010E] = "x" * 65_400
+    yield "long-exif.jpg", encoded(picture, "JPEG", exif=long)
+    pictures = Image.Exif()
+    pictures[0x010E] = base64.b64encode(encoded(picture.resize((8, 8)), "JPEG")).decode()
+    pictures[0x8649] = b"Photoshop's"
+    pictures.get_ifd(0x8769).update({0x927C: b"of the maker", 0xA002: 1, 0xA003: 1, 0x9214: (10, 10)})
+    pictures[0x0112] = 3
+    yield "pictures.jpg", encoded(picture, "JPEG", exif=pictures)
     for turn in range(1, 9):
         turned = Image.Exif()
         turned[0x0112] = turn
@@ -101,6 +134,14 @@ def make_files() -> Iterator[tuple[str, bytes]]:
     yield "old.bmp", encoded(picture, "BMP")
     yield "new.heic", b"\0\0\0\x18ftypheic" + bytes(100)
     yield "paper.pdf", b"%PDF-1.4" + bytes(100)
+
+
+def texts(values: dict[str, str]) -> PngImagePlugin.PngInfo:
+    """Return texts for Pillow to write into a PNG."""
+    info = PngImagePlugin.PngInfo()
+    for name, text in values.items():
+        info.add_itxt(name, text)
+    return info
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -43,6 +43,7 @@ private fun words(kind: MessageKind): Int = when (kind) {
     MessageKind.NOT_READ_AGAIN -> R.string.said_not_read_again
     MessageKind.NOT_WRITTEN_AS_WEBP -> R.string.said_not_written_as_webp
     MessageKind.REMOVED -> R.string.said_removed
+    MessageKind.KEPT -> R.string.said_kept
     MessageKind.FROM_CMYK -> R.string.said_from_cmyk
     MessageKind.FULL_COLOURS -> R.string.said_full_colours
     MessageKind.EIGHT_BIT_GREY -> R.string.said_eight_bit_grey
@@ -56,6 +57,13 @@ private fun words(kind: MessageKind): Int = when (kind) {
     MessageKind.NAMES_OF_PEOPLE -> R.string.said_names_of_people
     MessageKind.COMMENTS -> R.string.said_comments
     MessageKind.BAD_COMMENTS -> R.string.said_bad_comments
+    MessageKind.LONG_COMMENTS -> R.string.said_long_comments
+    MessageKind.BAD_EXIF -> R.string.said_bad_exif
+    MessageKind.BAD_XMP -> R.string.said_bad_xmp
+    MessageKind.MAKER_NOTE -> R.string.said_maker_note
+    MessageKind.XMP_IN_EXIF -> R.string.said_xmp_in_exif
+    MessageKind.PHOTOSHOP_DATA -> R.string.said_photoshop_data
+    MessageKind.REGIONS_AS_IT_LAY -> R.string.said_regions_as_it_lay
     MessageKind.IPTC -> R.string.said_iptc
     MessageKind.PREVIEW -> R.string.said_preview
     MessageKind.THUMBNAIL -> R.string.said_thumbnail

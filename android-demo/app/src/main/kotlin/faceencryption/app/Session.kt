@@ -73,7 +73,7 @@ class Session(
             val large = if (isShown(item)) AndroidCodec.shown(photo.picture) else null
             app.engine.show {
                 item.detection = seen
-                item.changes = photo.messages
+                item.changes = photo.messages()
                 item.thumbnail = small
                 if (large != null) item.original = large
                 item.state = State.Ready

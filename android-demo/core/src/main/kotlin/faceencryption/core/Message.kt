@@ -36,6 +36,7 @@ enum class MessageKind(val english: String) {
 
     /** A list of kinds. */
     REMOVED("removed from the file: %s"),
+    KEPT("still in the file: %s"),
     FROM_CMYK("converted from CMYK to RGB, without the CMYK colour profile"),
     FULL_COLOURS("written with full colours in place of a palette"),
     EIGHT_BIT_GREY("written as 8-bit grey"),
@@ -50,6 +51,13 @@ enum class MessageKind(val english: String) {
     NAMES_OF_PEOPLE("names of people"),
     COMMENTS("comments"),
     BAD_COMMENTS("comments, which are damaged or too large"),
+    LONG_COMMENTS("comments, which are too large"),
+    BAD_EXIF("EXIF, which is damaged or too large"),
+    BAD_XMP("XMP, which is damaged or too large"),
+    MAKER_NOTE("maker note"),
+    XMP_IN_EXIF("XMP in EXIF"),
+    PHOTOSHOP_DATA("Photoshop's data"),
+    REGIONS_AS_IT_LAY("regions of the picture as it lay"),
     IPTC("IPTC"),
     PREVIEW("preview"),
     THUMBNAIL("thumbnail"),

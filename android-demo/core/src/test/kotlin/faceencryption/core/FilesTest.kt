@@ -2,6 +2,9 @@ package faceencryption.core
 
 import com.eclipsesource.json.Json
 import com.eclipsesource.json.JsonObject
+import faceencryption.core.photo.Exif
+import faceencryption.core.photo.MetadataPolicy
+import faceencryption.core.photo.partsOf
 import faceencryption.core.photo.readPhoto
 import java.io.File
 import org.junit.Assert.assertEquals
@@ -30,6 +33,27 @@ class FilesTest(private val name: String) {
         assertEquals(expected.getBoolean("grey", false), photo.picture.isGrey)
     }
 
+    @Test
+    fun `what is kept of the metadata is the same`() {
+        val expected = said[name].asObject()
+        assumeTrue("refused", expected["message"] == null)
+        val photo = readPhoto(data, ImageIoCodec)
+        assertEquals(strings(expected, "kept"), photo.messages(MetadataPolicy.KEEP).map { words(it.toString()) })
+        val written = photo.encode(MetadataPolicy.KEEP)
+        assertEquals(strings(expected, "again"), readPhoto(written, ImageIoCodec).notes.map { words(it) })
+        val exif = Exif.read(partsOf(written, photo.format).exif)
+        val tags = listOf(exif?.main, exif?.details, exif?.gps).map { it.orEmpty().keys - POINTERS }
+        val wanted = expected["tags"].asArray().map { part -> part.asArray().map { it.asInt() } }
+        assertEquals(wanted, tags.map { it.sorted() })
+        assertEquals(1, exif?.orientation ?: 1)
+    }
+
+    private fun strings(expected: JsonObject, name: String) =
+        expected[name].asArray().map { it.asString() }.filterNot { "CMYK" in it }.map { words(it) }
+
+    /** What a line lists; Python has the tags of a directory in no order. */
+    private fun words(line: String) = line.split(": ", ", ").toSet()
+
     private fun refuse(message: String) {
         try {
             readPhoto(data, ImageIoCodec)
@@ -43,6 +67,7 @@ class FilesTest(private val name: String) {
     }
 
     companion object {
+        private val POINTERS = setOf(Exif.DETAILS, Exif.GPS, Exif.INTEROP)
         private val folder = File(System.getProperty("cases"))
         private val said: JsonObject by lazy { Json.parse(File(folder, "files.json").readText()).asObject() }
 

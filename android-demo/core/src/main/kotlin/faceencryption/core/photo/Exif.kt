@@ -4,10 +4,6 @@ import faceencryption.core.MessageKind
 
 // EXIF: which way up a photo is, and what the block tells. A flaw in it costs the block, never the photo.
 
-private const val ORIENTATION = 0x0112
-private const val EXIF_DIRECTORY = 0x8769
-private const val GPS_DIRECTORY = 0x8825
-private const val INTEROP_DIRECTORY = 0xa005
 private const val INTEROP_INDEX = 0x0001
 private const val COLOUR_SPACE = 0xa001
 private val SERIAL_NUMBERS = setOf(0xa431, 0xa435) // of the camera body and of the lens
@@ -19,23 +15,23 @@ private const val MAX_TAGS = 1000
 /** Longer ones that are not text are no camera setting, and could be pixels. */
 private const val MAX_BINARY = 1024
 
-private class Tag(val type: Int, val count: Long, val value: ByteArray)
+internal class Tag(val type: Int, val count: Long, val value: ByteArray)
 
 /** The tags of a block. */
 internal class Exif private constructor(private val block: ByteArray) {
-    private val isLittle = block.startsWith("II")
+    val isLittle = block.startsWith("II")
     private var second = 0L
-    private val main: Map<Int, Tag>
-    private val details: Map<Int, Tag>
-    private val gps: Map<Int, Tag>
-    private val interop: Map<Int, Tag>
+    val main: Map<Int, Tag>
+    val details: Map<Int, Tag>
+    val gps: Map<Int, Tag>
+    val interop: Map<Int, Tag>
 
     init {
         require(block.startsWith("II*\u0000") || block.startsWith("MM\u0000*")) { "no TIFF header" }
         main = directory(u32(4)) { second = it }
-        details = below(main, EXIF_DIRECTORY)
-        gps = below(main, GPS_DIRECTORY)
-        interop = below(details, INTEROP_DIRECTORY)
+        details = below(main, DETAILS)
+        gps = below(main, GPS)
+        interop = below(details, INTEROP)
     }
 
     /** 1 to 8; 1, upright, where the block says none. */
@@ -108,7 +104,7 @@ internal class Exif private constructor(private val block: ByteArray) {
         return u32(tag.value, 0).toDouble() / u32(tag.value, 4)
     }
 
-    private fun isPicture(tag: Tag): Boolean = when (tag.type) {
+    fun isPicture(tag: Tag): Boolean = when (tag.type) {
         2 -> holdsPicture(tag.value)
         1, 6, 7 -> holdsPicture(tag.value) || (tag.value.size > MAX_BINARY && !isText(tag.value))
         else -> tag.count > MAX_BINARY
@@ -122,7 +118,18 @@ internal class Exif private constructor(private val block: ByteArray) {
 
     private fun u32(data: ByteArray, at: Int) = if (isLittle) data.u32Little(at) else data.u32(at)
 
+    /** A number in the order of this block's bytes. */
+    fun bytes(value: Long, count: Int): ByteArray =
+        ByteArray(count) { at -> (value shr 8 * if (isLittle) at else count - 1 - at).toByte() }
+
     companion object {
+        const val ORIENTATION = 0x0112
+
+        /** Tags that point to other directories. */
+        const val DETAILS = 0x8769
+        const val GPS = 0x8825
+        const val INTEROP = 0xa005
+
         /** The tags of a block, or null where there are none or it cannot be read. */
         fun read(block: ByteArray): Exif? = try {
             Exif(block).takeIf { it.main.isNotEmpty() }
@@ -137,7 +144,9 @@ internal class Exif private constructor(private val block: ByteArray) {
 
 private fun isText(value: ByteArray): Boolean {
     // eight bytes ahead of a user's comment name its encoding
-    val readings = listOf(0 to Charsets.UTF_8, 8 to Charsets.UTF_8, 8 to Charsets.UTF_16LE, 8 to Charsets.UTF_16BE, 0 to Charsets.UTF_16LE)
+    val readings = listOf(
+        0 to Charsets.UTF_8, 8 to Charsets.UTF_8, 8 to Charsets.UTF_16LE, 8 to Charsets.UTF_16BE, 0 to Charsets.UTF_16LE,
+    )
     return readings.any { (start, encoding) ->
         val text = String(value.part(start, value.size), encoding).trimEnd('\u0000')
         '\ufffd' !in text && text.count { !it.isISOControl() || it.isWhitespace() } > 0.98 * text.length

@@ -17,6 +17,7 @@ private val PROGRESSIVE = setOf(0xc2, 0xc6, 0xca, 0xce)
 /** Frames, tables and restart intervals: all that a decoder needs beside the scans. */
 private val NEEDED = (0xc0..0xcf).toSet() + setOf(0xdb, 0xdc, 0xdd, 0xde, 0xdf)
 private val ALONE = setOf(0x00, 0x01) + (0xd0..0xd8)
+private const val EXIF = "Exif\u0000\u0000"
 private const val XMP = "http://ns.adobe.com/xap/1.0/\u0000"
 private const val MORE_XMP = "http://ns.adobe.com/xmp/extension/\u0000"
 private const val ICC = "ICC_PROFILE\u0000"
@@ -71,6 +72,12 @@ internal fun takeJpegApart(data: ByteArray): Parts {
     parts.others += trailing(data, end, data.part(2, minOf(scan, MAX_METADATA)))
     return parts
 }
+
+/** Markers and contents of the segments that hold what is kept of EXIF, XMP and comments. */
+internal fun jpegSegments(metadata: Metadata): List<Pair<Int, ByteArray>> = listOfNotNull(
+    if (metadata.exif.isEmpty()) null else 0xe1 to EXIF.toByteArray() + metadata.exif,
+    if (metadata.xmp.isEmpty()) null else 0xe1 to XMP.toByteArray() + metadata.xmp,
+) + metadata.comments.map { 0xfe to it.second.toByteArray(Charsets.ISO_8859_1) }
 
 /** Remember what of the frame and the tables the written file takes over. */
 private fun frame(parts: Parts, marker: Int, content: ByteArray) {

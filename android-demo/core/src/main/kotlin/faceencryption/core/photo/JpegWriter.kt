@@ -13,12 +13,14 @@ import java.io.DataOutputStream
  * @param profile ICC profile; empty for none.
  * @param density dots per inch; null for none.
  * @param isProgressive from coarse to fine, in libjpeg's order of scans; else from top to bottom.
+ * @param segments others to write ahead of the picture, marker and content.
  */
 internal class JpegWriter(
     private val tables: List<IntArray>,
     private val profile: ByteArray,
     private val density: Pair<Double, Double>?,
     private val isProgressive: Boolean = false,
+    private val segments: List<Pair<Int, ByteArray>> = emptyList(),
 ) {
     private val out = ByteArrayOutputStream(1 shl 20)
     private val data = DataOutputStream(out)
@@ -106,6 +108,7 @@ internal class JpegWriter(
             writeShort(density?.let { Math.rint(it.second).toInt() } ?: 1)
             writeShort(0)
         }
+        for ((marker, content) in segments) segment(marker) { write(content) }
         val pieces = (profile.size + MAX_PIECE - 1) / MAX_PIECE
         for (piece in 0 until pieces) segment(0xe2) {
             writeBytes("ICC_PROFILE\u0000")

@@ -19,6 +19,7 @@ private val COLOUR = mapOf("cHRM" to 32, "cICP" to 4, "gAMA" to 4, "sRGB" to 1)
 private val DROPPED = setOf(
     "IEND", "bKGD", "hIST", "sBIT", "sPLT", "tIME", "acTL", "fcTL", "fdAT", "pHYs", "tRNS", "iDOT",
 )
+internal const val XMP_NAME = "XML:com.adobe.xmp"
 private const val MAX_PROFILE = 1 shl 23
 private const val MAX_TEXT = 1 shl 20 // of all texts together
 private const val MAX_CHUNKS = 1_000_000
@@ -139,7 +140,7 @@ private fun text(parts: Parts, kind: String, content: ByteArray, pixels: Boolean
         if (rest.u8(0) == 1) body = expanded(body, room)
     }
     when {
-        name == "XML:com.adobe.xmp" -> parts.xmp = body
+        name == XMP_NAME -> parts.xmp = body
         name in RAW_EXIF -> if (parts.exif.isEmpty()) {
             parts.exif = rawProfile(text(body))
             parts.exifTurns = !pixels

@@ -33,9 +33,19 @@ internal fun writePng(picture: Picture, metadata: Metadata): ByteArray {
             writeByte(1)
         }
     }
+    if (metadata.exif.isNotEmpty()) chunk(out, "eXIf") { write(metadata.exif) }
+    if (metadata.xmp.isNotEmpty()) text(out, XMP_NAME, metadata.xmp)
+    for ((name, comment) in metadata.comments) text(out, name, comment.toByteArray())
     chunk(out, "IDAT") { write(pixels(picture)) }
     chunk(out, "IEND") {}
     return out.toByteArray()
+}
+
+/** A text in UTF-8, not compressed, of no language. */
+private fun text(out: ByteArrayOutputStream, name: String, text: ByteArray) = chunk(out, "iTXt") {
+    write(name.toByteArray(Charsets.ISO_8859_1))
+    write(ByteArray(5))
+    write(text)
 }
 
 private fun pixels(picture: Picture): ByteArray {

@@ -13,7 +13,7 @@ private val OTHER_FORMATS = mapOf(
 /** The largest photos, in megapixels, by the name that the refusal gives. */
 val MAX_MEGAPIXELS = mapOf("JPEG" to 80, "progressive JPEG" to 60, "PNG" to 60, "WebP" to 40, "lossless WebP" to 20)
 
-/** Of the memory that a photo takes here, in bytes a pixel: its pixels, the detector's copy, and what the coder holds. */
+/** The memory that a photo takes here, in bytes a pixel: its pixels, the detector's copy, what the coder holds. */
 private const val BYTES_A_PIXEL = 12L
 
 /**
@@ -31,17 +31,14 @@ fun readPhoto(data: ByteArray, codec: Codec): Photo {
         Format.WEBP -> false
     }
     val raster = decode(format, parts, codec)
-    val picture = turned(raster, if (parts.exifTurns) Exif.orientation(parts.exif) else 1, isGrey)
-    val metadata = metadata(parts, isGrey, codec)
-    val notes = ArrayList(metadata.notes)
-    if (format == Format.JPEG && parts.channels == 4) {
-        notes.add(Message(MessageKind.FROM_CMYK))
-    }
-    if (format == Format.PNG && data.u8(25) == 3) notes.add(Message(MessageKind.FULL_COLOURS))
-    if (format == Format.PNG && data.u8(25) == 0 && data.u8(24) == 1) notes.add(Message(MessageKind.EIGHT_BIT_GREY))
-    val profile = if (parts.channels == 4) ByteArray(0) else metadata.profile
-    val kept = Metadata(profile, metadata.colour, metadata.density, metadata.notes)
-    return Photo(format, picture, notes, parts, kept, codec)
+    val orientation = if (parts.exifTurns) Exif.orientation(parts.exif) else 1
+    val picture = turned(raster, orientation, isGrey)
+    val conversions = listOfNotNull(
+        MessageKind.FROM_CMYK.takeIf { format == Format.JPEG && parts.channels == 4 },
+        MessageKind.FULL_COLOURS.takeIf { format == Format.PNG && data.u8(25) == 3 },
+        MessageKind.EIGHT_BIT_GREY.takeIf { format == Format.PNG && data.u8(25) == 0 && data.u8(24) == 1 },
+    )
+    return Photo(format, picture, parts, orientation != 1, conversions.map { Message(it) }, codec)
 }
 
 internal fun partsOf(data: ByteArray, format: Format): Parts = when (format) {

@@ -11,6 +11,9 @@ import kotlin.math.ln
 private val PICTURE = setOf("ANIM", "ANMF", "ALPH", "VP8 ", "VP8L")
 private const val ANIMATION_AND_ALPHA = 0x12
 
+/** A chunk beside the picture, and the bit by which the header announces it. */
+private class Beside(val name: String, val flag: Int, val content: ByteArray)
+
 private class Chunk(val name: String, val body: Int, val stop: Int)
 
 /**
@@ -66,17 +69,24 @@ internal fun webpSize(picture: ByteArray): Pair<Int, Int> {
 
 internal fun isLosslessWebp(picture: ByteArray): Boolean = frame(picture, 12, picture.size)?.name == "VP8L"
 
-/** Put an ICC profile into a WebP file of one picture, as the platform's coder wrote it. */
-internal fun withProfile(file: ByteArray, profile: ByteArray): ByteArray {
+/** Put a colour profile, EXIF and XMP into a WebP file of one picture, as the platform's coder wrote it. */
+internal fun withMetadata(file: ByteArray, metadata: Metadata): ByteArray {
+    val beside = listOf(
+        Beside("ICCP", 0x20, metadata.profile), Beside("EXIF", 8, metadata.exif), Beside("XMP ", 4, metadata.xmp),
+    ).filter { it.content.isNotEmpty() }
+    if (beside.isEmpty()) return file
     val (width, height) = webpSize(file)
     val chunks = chunks(file, 12, file.size)
     val alpha = chunks.any { it.name == "ALPH" } ||
         chunks.firstOrNull { it.name == "VP8X" }?.let { file.u8(it.body) and 0x10 != 0 } == true ||
         chunks.firstOrNull { it.name == "VP8L" }?.let { file.u32Little(it.body + 1) shr 28 and 1L == 1L } == true
-    val out = ByteArrayOutputStream(file.size + profile.size + 32)
-    chunk(out, "VP8X", byteArrayOf((0x20 or if (alpha) 0x10 else 0).toByte(), 0, 0, 0) + u24(width - 1) + u24(height - 1))
-    chunk(out, "ICCP", profile)
+    val flags = beside.fold(if (alpha) 0x10 else 0) { all, each -> all or each.flag }
+    val out = ByteArrayOutputStream(file.size + beside.fold(32) { sum, each -> sum + each.content.size + 8 })
+    chunk(out, "VP8X", byteArrayOf(flags.toByte(), 0, 0, 0) + u24(width - 1) + u24(height - 1))
+    val (ahead, behind) = beside.partition { it.name == "ICCP" }
+    for (each in ahead) chunk(out, each.name, each.content)
     for (each in chunks) if (each.name in PICTURE) chunk(out, each.name, file.part(each.body, each.stop))
+    for (each in behind) chunk(out, each.name, each.content)
     return riff(out.toByteArray())
 }
 
