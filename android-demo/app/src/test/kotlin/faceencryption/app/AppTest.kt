@@ -56,7 +56,8 @@ abstract class AppTest {
     protected fun send(vararg photos: Uri): Intent = Intent(app, ProtectActivity::class.java).apply {
         type = "image/jpeg"
         if (photos.size == 1) setAction(Intent.ACTION_SEND).putExtra(Intent.EXTRA_STREAM, photos[0])
-        else setAction(Intent.ACTION_SEND_MULTIPLE).putParcelableArrayListExtra(Intent.EXTRA_STREAM, ArrayList(photos.toList()))
+        else setAction(Intent.ACTION_SEND_MULTIPLE)
+            .putParcelableArrayListExtra(Intent.EXTRA_STREAM, ArrayList(photos.toList()))
     }
 
     protected fun open(intent: Intent): ActivityController<ProtectActivity> =

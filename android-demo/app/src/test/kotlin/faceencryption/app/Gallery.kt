@@ -23,9 +23,16 @@ class Gallery : ContentProvider() {
 
     override fun getType(uri: Uri): String? = if (uri.lastPathSegment in lies) "image/jpeg" else "image/*"
 
-    override fun query(uri: Uri, columns: Array<String>?, where: String?, values: Array<String>?, order: String?): Cursor {
+    override fun query(
+        uri: Uri,
+        columns: Array<String>?,
+        where: String?,
+        arguments: Array<String>?,
+        order: String?,
+    ): Cursor {
         val told = names[uri.lastPathSegment] ?: uri.lastPathSegment
-        return MatrixCursor(arrayOf(OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE)).apply { addRow(arrayOf(told, 7)) }
+        val names = arrayOf(OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE)
+        return MatrixCursor(names).apply { addRow(arrayOf(told, 7)) }
     }
 
     override fun insert(uri: Uri, values: ContentValues?): Uri? = null

@@ -46,7 +46,8 @@ class ScreensTest : AppTest() {
         check(one, "$name-2-faces")
         one.protect()
         check(one, "$name-3-result")
-        val many = openReady(send(Gallery.put("a.jpg", person()), Gallery.put("b.jpg", ByteArray(9)), Gallery.put("c.jpg", nobody())))
+        val photos = listOf("a.jpg" to person(), "b.jpg" to ByteArray(9), "c.jpg" to nobody())
+        val many = openReady(send(*photos.map { Gallery.put(it.first, it.second) }.toTypedArray()))
         check(many, "$name-4-list")
         many.protect()
         check(many, "$name-5-results")
@@ -61,7 +62,8 @@ class ScreensTest : AppTest() {
         val least = (48 * screen.get().resources.displayMetrics.density).toInt() - 2
         for (view in below(screen.get().window.decorView)) {
             if (!view.isClickable || !view.isShown || view.width == 0 || view is AdapterView<*>) continue
-            assertTrue("$name: ${words(view)} is ${view.width} x ${view.height}", view.height >= least && view.width >= least)
+            val isLarge = view.height >= least && view.width >= least
+            assertTrue("$name: ${words(view)} is ${view.width} x ${view.height}", isLarge)
             assertTrue("$name: $view says nothing", words(view).isNotEmpty())
         }
     }
@@ -69,6 +71,8 @@ class ScreensTest : AppTest() {
     private fun words(view: View): String =
         (view.contentDescription ?: (view as? android.widget.TextView)?.text ?: "").toString()
 
-    private fun below(view: View): List<View> =
-        listOf(view) + if (view is ViewGroup) (0 until view.childCount).flatMap { below(view.getChildAt(it)) } else emptyList()
+    private fun below(view: View): List<View> {
+        val children = if (view is ViewGroup) List(view.childCount) { view.getChildAt(it) } else emptyList()
+        return listOf(view) + children.flatMap { below(it) }
+    }
 }

@@ -41,7 +41,8 @@ class Picture(
      * as they were; by less where one of them would leave 0 to 255.
      */
     fun paste(pixels: ByteArray, square: Square) = rows(square) { inPicture, inSquare, count ->
-        if (isGrey) shift(inPicture, pixels, inSquare, count) else pixels.copyInto(rgb, inPicture, inSquare, inSquare + count)
+        if (isGrey) shift(inPicture, pixels, inSquare, count)
+        else pixels.copyInto(rgb, inPicture, inSquare, inSquare + count)
     }
 
     private fun shift(inPicture: Int, pixels: ByteArray, inSquare: Int, count: Int) {
@@ -84,7 +85,8 @@ internal fun makeGrey(pixels: ByteArray) {
 
 internal fun level(pixels: ByteArray, at: Int): Int = pixels[at].toInt() and 255
 
-private fun mean(pixels: ByteArray, at: Int) = (level(pixels, at) + level(pixels, at + 1) + level(pixels, at + 2) + 1) / 3
+private fun mean(pixels: ByteArray, at: Int) =
+    (level(pixels, at) + level(pixels, at + 1) + level(pixels, at + 2) + 1) / 3
 
 /** The largest distance of two channels of one pixel; ends early where it is more than nobody sees. */
 private fun spread(rgb: ByteArray): Int {

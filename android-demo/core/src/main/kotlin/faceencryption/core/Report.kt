@@ -32,17 +32,21 @@ fun suggestStronger(settings: Settings): String = when {
 }
 
 /** What the user may want to know about the faces in a photo: where to look, and what to do, a line each. */
-fun detectionNotes(seen: Detection): List<String> = seen.unsure.map { unsureNote(it) } + seen.faces.mapIndexedNotNull { at, face ->
+fun detectionNotes(seen: Detection): List<String> =
+    seen.unsure.map { unsureNote(it) } + seen.faces.mapIndexedNotNull { at, face -> hardNote(at + 1, face, seen) }
+
+private fun hardNote(number: Int, face: Face, seen: Detection): String? {
     val size = max(face.box.width, face.box.height)
     val flaw = when {
         isSmall(face) -> format("only %.0f pixels large", size)
         isCut(face, seen) -> "cut by the photo's border"
         else -> null
     }
-    flaw?.let {
+    return flaw?.let {
         format(
-            "face %d at %.0f,%.0f to %.0f,%.0f is %s and may stay recognizable: look at it, cover it, or leave it out by --faces",
-            at + 1, face.box.left, face.box.top, face.box.right, face.box.bottom, it,
+            "face %d at %.0f,%.0f to %.0f,%.0f is %s and may stay recognizable: look at it, cover it, or leave it" +
+                " out by --faces",
+            number, face.box.left, face.box.top, face.box.right, face.box.bottom, it,
         )
     }
 }

@@ -37,7 +37,8 @@ class Case(private val folder: File) {
         private val folder = File(System.getProperty("cases"))
 
         fun all(): List<Case> =
-            folder.listFiles().orEmpty().filter { File(it, "expected.json").isFile }.sortedBy { it.name }.map { Case(it) }
+            folder.listFiles().orEmpty().filter { File(it, "expected.json").isFile }
+                .sortedBy { it.name }.map { Case(it) }
     }
 }
 

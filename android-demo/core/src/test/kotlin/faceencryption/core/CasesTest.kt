@@ -27,8 +27,9 @@ class CasesTest(private val case: Case) {
     fun `the same pixels and tables give the same bytes`() {
         val parts = takeJpegApart(case.protected)
         val picture = Picture(parts.width, parts.height, case.pixels, isStoredGrey = parts.channels == 1)
-        val written = JpegWriter(parts.tables.values.toList(), parts.profile, parts.density, parts.isProgressive).write(picture)
-        assertArrayEquals(case.protected, written)
+        val tables = parts.tables.values.toList()
+        val writer = JpegWriter(tables, parts.profile, parts.density, parts.isProgressive)
+        assertArrayEquals(case.protected, writer.write(picture))
     }
 
     @Test
@@ -85,7 +86,7 @@ class CasesTest(private val case: Case) {
     private fun faces(): List<JsonObject> = case.expected["faces"].asArray().map { it.asObject() }
 
     companion object {
-        /** What versions of onnxruntime differ by after the steps of a thorough cloak; within one the bytes are equal. */
+        /** What versions of onnxruntime differ by after a thorough cloak; within one the bytes are equal. */
         private const val SIMILARITY = 0.02
 
         private lateinit var artifacts: Artifacts

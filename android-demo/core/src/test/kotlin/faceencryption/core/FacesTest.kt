@@ -32,7 +32,8 @@ class FacesTest {
     fun `where squares overlap the changes together stay within the bound`() {
         val picture = picture(40, 20, 100)
         val squares = listOf(Square(0, 0, 20), Square(10, 0, 20))
-        val parts = squares.mapIndexed { at, it -> Part(at + 1, Face.byHand(Box(0.0, 0.0, 9.0, 9.0)), it, picture.cut(it)) }
+        val face = Face.byHand(Box(0.0, 0.0, 9.0, 9.0))
+        val parts = squares.mapIndexed { at, it -> Part(at + 1, face, it, picture.cut(it)) }
         for (part in parts) {
             val changed = picture.cut(part.square).map { (it + 9).toByte() }.toByteArray()
             part.limit(changed, 12.9, picture.width, picture.height)
@@ -51,8 +52,10 @@ class FacesTest {
 
     @Test
     fun `only faces that are small, cut or unsure are noted`() {
-        fun face(left: Double, size: Double, score: Float) = Face(Box(left, 10.0, left + size, 10 + size), score, FloatArray(12))
-        val seen = Detection(listOf(face(-30.0, 60.0, 1f), face(50.0, 60.0, 1f), face(200.0, 20.0, 1f)), listOf(face(300.0, 40.0, .456f)), 400, 300)
+        fun face(left: Double, size: Double, score: Float) =
+            Face(Box(left, 10.0, left + size, 10 + size), score, FloatArray(12))
+        val faces = listOf(face(-30.0, 60.0, 1f), face(50.0, 60.0, 1f), face(200.0, 20.0, 1f))
+        val seen = Detection(faces, listOf(face(300.0, 40.0, .456f)), 400, 300)
         assertEquals(
             listOf(
                 "perhaps a face at 300,10 to 340,50 (score 0.46): if so, add --min-score 0.45 or --box 300,10,340,50",
@@ -79,5 +82,7 @@ class FacesTest {
 
     private fun picture(width: Int, height: Int, level: Int): Picture =
         // red and green differ, so that it is no grey one
-        Picture(width, height, ByteArray(3 * width * height) { (if (it % 3 == 0) level else level + 20 * (it % 3 - 1)).toByte() })
+        Picture(width, height, ByteArray(3 * width * height) { at ->
+            (if (at % 3 == 0) level else level + 20 * (at % 3 - 1)).toByte()
+        })
 }

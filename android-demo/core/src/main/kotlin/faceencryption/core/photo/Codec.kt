@@ -12,7 +12,7 @@ class Raster(val width: Int, val height: Int, val rgb: ByteArray, val alpha: Byt
 
 /** What the platform does: pixels of a file that holds a picture alone, and WebP, whose coder is too long to own. */
 interface Codec {
-    /** Decode a picture without changing a value: no colour conversion, alpha not multiplied in. Null where it fails. */
+    /** Decode a picture and change no value: no colour conversion, alpha not multiplied in. Null where it fails. */
     fun decode(picture: ByteArray, format: Format): Raster?
 
     /** Encode as WebP; a [quality] of null is lossless. Null where the platform cannot. */

@@ -2,20 +2,21 @@ package faceencryption.core.photo
 
 /** Natural index of each coefficient in the order in which a JPEG file has them. */
 internal val ZIGZAG = intArrayOf(
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-    62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 )
 
-/** Transform a block of 8 x 8 levels around 0 in place, as libjpeg's accurate integer DCT does; eight times too large. */
+/** Transform 8 x 8 levels around 0 in place, as libjpeg's accurate integer DCT does; eight times too large. */
 internal fun transform(block: IntArray) {
     for (row in 0 until 8) pass(block, 8 * row, 1, 2, 11)
     for (column in 0 until 8) pass(block, column, 8, -2, 15)
 }
 
 /**
- * Transform eight numbers, [stride] apart, by the algorithm of Loeffler, Ligtenberg and Moschytz with 13 bits behind the
- * point. [raise] is how many bits the sums gain (or lose, rounded), [drop] how many the products lose.
+ * Transform eight numbers, [stride] apart, by the algorithm of Loeffler, Ligtenberg and Moschytz with 13 bits behind
+ * the point. [raise] is how many bits the sums gain (or lose, rounded), [drop] how many the products lose.
  */
 private fun pass(d: IntArray, at: Int, stride: Int, raise: Int, drop: Int) {
     val i1 = at + stride

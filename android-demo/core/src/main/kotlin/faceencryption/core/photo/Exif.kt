@@ -145,7 +145,8 @@ internal class Exif private constructor(private val block: ByteArray) {
 private fun isText(value: ByteArray): Boolean {
     // eight bytes ahead of a user's comment name its encoding
     val readings = listOf(
-        0 to Charsets.UTF_8, 8 to Charsets.UTF_8, 8 to Charsets.UTF_16LE, 8 to Charsets.UTF_16BE, 0 to Charsets.UTF_16LE,
+        0 to Charsets.UTF_8, 8 to Charsets.UTF_8,
+        8 to Charsets.UTF_16LE, 8 to Charsets.UTF_16BE, 0 to Charsets.UTF_16LE,
     )
     return readings.any { (start, encoding) ->
         val text = String(value.part(start, value.size), encoding).trimEnd('\u0000')

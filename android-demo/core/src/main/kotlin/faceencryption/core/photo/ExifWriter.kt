@@ -4,7 +4,7 @@ import faceencryption.core.MessageKind
 import java.io.ByteArrayOutputStream
 import java.util.TreeMap
 
-// EXIF written back: without pictures, and true of the picture as it is written, by the rules of `runtime/photo/exif.py`.
+// EXIF written back: without pictures, and true of the picture as it is written; as in `runtime/photo/exif.py`.
 
 private const val HEAD = 8L // bytes, ahead of the first directory
 

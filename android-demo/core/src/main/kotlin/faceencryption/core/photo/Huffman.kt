@@ -13,7 +13,8 @@ internal class Huffman(counts: LongArray) {
 
     init {
         val long = codeLengths(counts)
-        symbols = (0 until 256).filter { long[it] > 0 }.sortedWith(compareBy<Int> { long[it] }.thenBy { it }).toIntArray()
+        val used = (0 until 256).filter { long[it] > 0 }
+        symbols = used.sortedWith(compareBy<Int> { long[it] }.thenBy { it }).toIntArray()
         shorten(long)
         assign()
     }

@@ -6,8 +6,8 @@ import java.io.ByteArrayOutputStream
 import java.io.DataOutputStream
 
 /**
- * Writes JPEG without subsampling, because a perturbation in colour does not survive that half of the colour samples are
- * dropped. The bytes equal those of libjpeg-turbo with optimised Huffman tables, as Pillow calls it.
+ * Writes JPEG without subsampling, because a perturbation in colour does not survive that half of the colour samples
+ * are dropped. The bytes equal those of libjpeg-turbo with optimised Huffman tables, as Pillow calls it.
  *
  * @param tables quantization tables, one to four, in natural order: of the brightness, of the colours.
  * @param profile ICC profile; empty for none.

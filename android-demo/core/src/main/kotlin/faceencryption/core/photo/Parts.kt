@@ -11,7 +11,7 @@ internal class Parts {
     var hasEnd = true
     var isProgressive = false
 
-    /** Of a JPEG: the size as it is stored, the number of channels, and the quantization tables by their numbers, in natural order. */
+    /** Of a JPEG: size as stored, number of channels; quantization tables by their numbers, in natural order. */
     var width = 0
     var height = 0
     var channels = 3

@@ -176,7 +176,8 @@ private fun expanded(compressed: ByteArray, limit: Int): ByteArray {
 /** The EXIF block of a text of a name, a length and hexadecimal digits; nothing where it is damaged. */
 private fun rawProfile(text: String): ByteArray {
     val digits = text.trim().split(' ', '\n', '\t', '\r').filter { it.isNotEmpty() }.drop(2).joinToString("")
-    if (digits.length % 2 != 0 || !digits.all { it in '0'..'9' || it in 'a'..'f' || it in 'A'..'F' }) return ByteArray(0)
+    val isHex = digits.all { it in '0'..'9' || it in 'a'..'f' || it in 'A'..'F' }
+    if (digits.length % 2 != 0 || !isHex) return ByteArray(0)
     val block = ByteArray(digits.length / 2) { digits.substring(2 * it, 2 * it + 2).toInt(16).toByte() }
     return if (block.startsWith("Exif\u0000\u0000")) block.part(6, block.size) else block
 }

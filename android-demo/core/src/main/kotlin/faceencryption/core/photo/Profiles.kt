@@ -41,7 +41,13 @@ private fun holdsWholePicture(data: ByteArray, codec: Codec): Boolean {
  */
 internal fun adobeRgb(): ByteArray {
     val name = "Compatible with Adobe RGB (1998)\u0000"
-    val description = bytes { writeBytes("desc"); writeInt(0); writeInt(name.length); writeBytes(name); write(ByteArray(78)) }
+    val description = bytes {
+        writeBytes("desc")
+        writeInt(0)
+        writeInt(name.length)
+        writeBytes(name)
+        write(ByteArray(78))
+    }
     val gamma = bytes { writeBytes("curv"); writeInt(0); writeInt(1); writeShort(0x0233) } // 563 / 256
     val tags = listOf(
         "desc" to description,

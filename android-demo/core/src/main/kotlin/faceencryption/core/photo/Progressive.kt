@@ -17,8 +17,8 @@ internal class Coefficients(channels: Int, val blocks: Int) {
 }
 
 /**
- * One pass over the picture: of these channels the coefficients [from] to [until], without their lowest [low] bits. Where
- * [high] is not 0, all but the lowest [high] bits were in an earlier scan, and this one adds a bit.
+ * One pass over the picture: of these channels the coefficients [from] to [until], without their lowest [low] bits.
+ * Where [high] is not 0, all but the lowest [high] bits were in an earlier scan, and this one adds a bit.
  */
 internal class Scan(val channels: List<Int>, val from: Int, val until: Int, val high: Int, val low: Int)
 
@@ -56,7 +56,7 @@ private fun Scan.first(coefficients: Coefficients, tokens: Tokens) {
     }
 }
 
-/** The other coefficients of one channel: runs of zeros, also over many blocks, and the bits that correct earlier ones. */
+/** The other coefficients of one channel: runs of zeros, also over many blocks, and bits that correct earlier ones. */
 private class Others(private val scan: Scan, private val coefficients: Coefficients, private val tokens: Tokens) {
     private val channel = scan.channels.single()
     private val code = if (channel == 0) 1 else 3

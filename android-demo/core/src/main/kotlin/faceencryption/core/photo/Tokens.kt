@@ -6,8 +6,8 @@ import java.io.ByteArrayOutputStream
 internal const val RAW = 4
 
 /**
- * What is to be coded, in order: symbols, each with the bits that follow it, and bits alone. There are four codes: of the
- * brightness for first coefficients and for others, of the colours for these two.
+ * What is to be coded, in order: symbols, each with the bits that follow it, and bits alone. There are four codes: of
+ * the brightness for first coefficients and for others, of the colours for these two.
  */
 internal class Tokens {
     /** How often each symbol of each code occurs. */

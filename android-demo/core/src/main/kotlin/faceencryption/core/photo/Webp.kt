@@ -116,7 +116,8 @@ private fun chunks(data: ByteArray, from: Int, end: Int): List<Chunk> {
     while (at + 8 <= minOf(end, data.size)) {
         val start = at.toInt()
         val length = data.u32Little(start + 4)
-        found.add(Chunk(text(data.part(start, start + 4)), start + 8, minOf(start + 8 + length, data.size.toLong()).toInt()))
+        val stop = minOf(start + 8 + length, data.size.toLong()).toInt()
+        found.add(Chunk(text(data.part(start, start + 4)), start + 8, stop))
         at += 8 + length + length % 2
     }
     return found
@@ -165,7 +166,8 @@ private fun quantisers(bits: Bits): List<Pair<Int, Double>> {
     bits.number(2) // partitions
     val base = bits.number(7)
     if (segments.isEmpty()) return listOf(base to 1.0)
-    val (low, first, third) = tree // of a segment below the third, of the first among these, of the third among the others
+    // Of a segment below the third, of the first among these, of the third among the others.
+    val (low, first, third) = tree
     val shares = listOf(low * first, low * (1 - first), (1 - low) * third, (1 - low) * (1 - third))
     return segments.zip(shares) { step, share -> minOf(127, maxOf(0, if (isAbsolute) step else base + step)) to share }
 }
