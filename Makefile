@@ -1,9 +1,9 @@
 # Two commands: `make demo` protects a photo from a fresh clone, `make test` runs the tests. Both make what they need.
-# `make web` builds the page, `make test-web` tests it.
+# `make web` builds the page, `make test-web` tests it; `make test-phone` runs the runtime on emulated phone processors.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock artifacts wheel web test-web lint-web apk test-android clean
+.PHONY: demo test test-phone lint lock artifacts wheel web test-web lint-web apk test-android clean
 
 demo: artifacts
 	$(BIN)/python demo.py
@@ -31,6 +31,22 @@ wheel: artifacts
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
+
+# The runtime on emulated phone processors: the golden vectors, and a whole photo.
+PHONES ?= cortex-a53 cortex-a76
+
+test-phone: artifacts build/astronaut.png
+	@for phone in $(PHONES); do \
+	    scripts/phone.sh $$phone -c '' || { code=$$?; [ $$code = 75 ] && exit 0; exit $$code; }; \
+	    echo "$$phone, emulated" && rm -f build/phone/$$phone.png && \
+	    FACE_ENCRYPTION_TEST_ARTIFACTS=artifacts scripts/phone.sh $$phone -m pytest tests/test_golden.py && \
+	    scripts/phone.sh $$phone -m face_encryption.runtime protect build/astronaut.png -o build/phone/$$phone.png \
+	    || exit; \
+	done
+
+build/astronaut.png: | .venv/demo.stamp
+	mkdir -p build
+	$(BIN)/python -c 'from skimage import data, io; io.imsave("$@", data.astronaut())'
 
 # The Android app and its core. Maven goes to its repository only for what is not there yet.
 ANDROID_REPOSITORY := $(HOME)/.m2/repository
