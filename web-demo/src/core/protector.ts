@@ -4,6 +4,7 @@ import { type OnStep, onGrid, runCloak } from "./cloak";
 import { findFaces } from "./detect";
 import { NoFaceError } from "./errors";
 import type { Box, Detection, Face } from "./faces";
+import { matching, meanReference } from "./gallery";
 import type { Graphs } from "./graphs";
 import type { Bytes } from "./photo/bytes";
 import type { Codec } from "./photo/codec";
@@ -27,6 +28,8 @@ export interface FaceResult {
   before: { name: string; probability: number };
   after: { name: string; probability: number };
   plan: Plan;
+  /** How many of the gallery's faces are of the same person. */
+  gallery: number;
   /** Largest change of a channel, in levels; a lossy format adds its own. */
   change: number;
   /** Of the face's square, in dB; infinite when nothing changed. */
@@ -94,7 +97,7 @@ export class Protector {
   async protect(data: Uint8Array, settings: Settings, onProgress?: OnProgress, known?: Detection): Promise<ProtectedPhoto> {
     const plans = planCloak(this.graphs.manifest, settings);
     const watch = new Watch(onProgress);
-    const photo = await watch.stage("decode", () => readPhoto(data, this.codec, watch.pause));
+    const photo = await watch.stage("decode", () => readPhoto(data, this.codec, settings.metadata, watch.pause));
     try {
       return await this.#protectPhoto(photo, plans, settings, watch, known);
     } finally {
@@ -108,7 +111,7 @@ export class Protector {
     const hints = detectionNotes(detection);
     if (detection.faces.length === 0) throw new NoFaceError(["no face found; nothing was written", ...hints].join("; "));
     const parts = this.#parts(photo, detection.faces, settings.faces);
-    const done = await watch.stage("protect", () => this.#protectParts(photo, parts, plans, settings.seed, watch));
+    const done = await watch.stage("protect", () => this.#protectParts(photo, parts, plans, settings, watch));
     const notes = [`faces found: ${detection.faces.length}`, ...hints, ...photo.notes];
     const encoded = await watch.stage("encode", () => photo.encode(this.codec, watch.pause));
     photo.release(); // so that no two pictures are in memory at once
@@ -121,12 +124,13 @@ export class Protector {
     return chooseFaces(faces.length, numbers).map((number) => cutPart(photo, number, faces[number - 1]!, margin));
   }
 
-  async #protectParts(photo: Photo, parts: Part[], plans: Plan[], seed: number, watch: Watch): Promise<Attempted[]> {
+  async #protectParts(photo: Photo, parts: Part[], plans: Plan[], { seed, gallery = [] }: Settings, watch: Watch): Promise<Attempted[]> {
     const done: Attempted[] = [];
     for (const [i, part] of parts.entries()) {
       const start = performance.now();
       const tell = (attempt: number) => (step: number, steps: number) => watch.tell({ stage: "protect", face: i + 1, faces: parts.length, attempt, step, steps });
       const before = await view(this.graphs, part.original, part);
+      before.known = matching(this.graphs, gallery, before);
       const { square, plan } = await this.#attempt(photo, part, before, plans, seed + part.number - 1, tell);
       photo.paste(square, part.side, part.corner);
       done.push({ part, before, plan, seconds: (performance.now() - start) / 1000 });
@@ -143,7 +147,7 @@ export class Protector {
     const bound = Math.max(...plans.map(({ clamp }) => clamp));
     let best: { square: Uint8Array; plan: Plan; over: number } | undefined;
     for (const [i, plan] of plans.entries()) {
-      const changed = await runCloak(graphs, { square, side, pixels, keypoints, reference: before.reference, seed, plan }, tell(i + 1));
+      const changed = await runCloak(graphs, { square, side, pixels, keypoints, reference: meanReference(before), seed, plan }, tell(i + 1));
       if (photo.grey) makeGrey(changed);
       limit(changed, part, bound, photo.width, photo.height);
       const over = excess(compare(graphs, before, await view(graphs, changed, part)));
@@ -163,7 +167,7 @@ export class Protector {
       const named = ({ recognition: { name, probability } }: View) => ({ name, probability });
       results.push({
         ...{ number: part.number, box: part.face.box, score: part.face.score, matched: isMatch(comparisons), comparisons },
-        ...{ before: named(before), after: named(after), plan, ...difference(part, square, width, height), seconds },
+        ...{ before: named(before), after: named(after), plan, gallery: before.known?.length ?? 0, ...difference(part, square, width, height), seconds },
       });
     }
     return results;

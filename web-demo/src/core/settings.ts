@@ -3,6 +3,7 @@
 import { SettingError } from "./errors";
 import type { Box } from "./faces";
 import type { Manifest } from "./manifest";
+import type { MetadataPolicy } from "./photo/metadata";
 
 export interface Settings {
   /** How much of the change may be seen, by name. */
@@ -15,9 +16,12 @@ export interface Settings {
   faces?: readonly number[];
   /** Faces given by hand, in pixels of the upright photo. */
   boxes: readonly Box[];
+  metadata: MetadataPolicy;
+  /** What `enroll` returned of photos by which the people are known; none where it is missing. */
+  gallery?: readonly Float32Array[];
 }
 
-export const DEFAULTS: Settings = { strength: "medium", effort: "normal", seed: 0, boxes: [] };
+export const DEFAULTS: Settings = { strength: "medium", effort: "normal", seed: 0, boxes: [], metadata: "strip" };
 
 /** The numbers that a cloak runs with. */
 export interface Plan {

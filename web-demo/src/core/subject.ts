@@ -74,22 +74,35 @@ export interface Comparison {
 export interface View {
   recognition: Recognition;
   reference: Float32Array;
+  /** Of the gallery's faces of the same person what the recognizers see in them, f32 [D] each. */
+  known?: readonly Float32Array[];
 }
 
 export async function view(graphs: Graphs, square: Uint8Array, part: Part): Promise<View> {
   return { recognition: await recognize(graphs, square, part.side), reference: await reference(graphs, square, part) };
 }
 
-/** Compare a face with itself before: by the recognizer, which comes first, and by each surrogate. */
-export function compare({ manifest }: Graphs, before: View, after: View): Comparison[] {
+/** Return our recognizer's part of what all of them see in a face, f32 [D]. */
+export function ownPart({ manifest }: Graphs, reference: Float32Array): Float32Array {
+  return reference.subarray(reference.length - manifest.surrogates.at(-1)!.embedding); // ours is the last
+}
+
+/**
+ * Compare a face with itself before, or with one of the gallery's faces if that is more similar: by the recognizer, which
+ * comes first, and by each surrogate.
+ */
+export function compare(graphs: Graphs, before: View, after: View): Comparison[] {
+  const { manifest } = graphs;
   const { far } = manifest.match;
-  const own = dot(before.recognition.embedding, after.recognition.embedding);
+  const known = before.known ?? [];
+  const own = Math.max(...[before.recognition.embedding, ...known.map((row) => ownPart(graphs, row))].map((each) => similarity(each, after.recognition.embedding)));
   const comparisons: Comparison[] = [{ recognizer: "recognizer", similarity: own, threshold: manifest.recognizer.thresholds[far]! }];
   if (manifest.surrogates.length === 1) return comparisons;
   let at = 0;
   for (const { name, embedding, thresholds } of manifest.surrogates) {
-    const [one, other] = [before.reference.subarray(at, at + embedding), after.reference.subarray(at, at + embedding)];
-    comparisons.push({ recognizer: name, similarity: dot(one, other), threshold: thresholds[far]! });
+    const part = (reference: Float32Array) => reference.subarray(at, at + embedding);
+    const all = [before.reference, ...known].map((each) => similarity(part(each), part(after.reference)));
+    comparisons.push({ recognizer: name, similarity: Math.max(...all), threshold: thresholds[far]! });
     at += embedding;
   }
   return comparisons;
@@ -104,7 +117,8 @@ export function isMatch(comparisons: readonly Comparison[]): boolean {
   return comparisons.some(({ similarity, threshold }) => similarity >= threshold);
 }
 
-function dot(one: Float32Array, other: Float32Array): number {
+/** Of embeddings of unit norm, -1 to 1. */
+export function similarity(one: Float32Array, other: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < one.length; i++) sum += one[i]! * other[i]!;
   return sum;

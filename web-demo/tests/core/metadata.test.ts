@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { concat, latin1 } from "../../src/core/photo/bytes";
 import { takeApartJpeg } from "../../src/core/photo/jpeg/file";
 import { segment } from "../../src/core/photo/jpeg/segments";
-import { decideMetadata } from "../../src/core/photo/metadata";
+import { type MetadataPolicy, decideMetadata } from "../../src/core/photo/metadata";
 import { takeApartPng } from "../../src/core/photo/png";
 import { adobeRgb, validProfile } from "../../src/core/photo/profiles";
 import { recognize } from "../../src/core/photo/read";
@@ -15,10 +15,10 @@ import { takeApartWebp } from "../../src/core/photo/webp";
 const astronaut = new Uint8Array(readFileSync(join(import.meta.dirname, "../golden/astronaut.jpg")));
 const cases = join(import.meta.dirname, "../../../../shared/data/cases");
 
-async function notesOf(data: Uint8Array): Promise<string[]> {
+async function notesOf(data: Uint8Array, policy: MetadataPolicy = "strip"): Promise<string[]> {
   const format = recognize(data);
   const parts = format === "JPEG" ? takeApartJpeg(data) : format === "PNG" ? await takeApartPng(data) : takeApartWebp(data);
-  return decideMetadata(parts, true, undefined).notes;
+  return decideMetadata(parts, { format, size: [100, 80], turned: false, inColour: true, dpi: undefined }, policy).notes;
 }
 
 /** The astronaut with more segments behind its start. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import encode, { init } from "@jsquash/webp/encode";
 import { beforeAll, describe, expect, it } from "vitest";
 
-import { readWebpHeader, takeApartWebp, withProfile } from "../../src/core/photo/webp";
+import { readWebpHeader, takeApartWebp, withMetadata } from "../../src/core/photo/webp";
 import { webpQuality } from "../../src/core/photo/webpQuality";
 import { webpOptions } from "../../src/worker/browserCodec";
 import golden from "../golden/webp.json";
@@ -38,7 +38,7 @@ describe("a WebP of given pixels", () => {
     });
 
     it(`${name}: takes a profile ahead of the pixels`, () => {
-      const file = withProfile(expected, Uint8Array.of(1, 2, 3));
+      const file = withMetadata(expected, { profile: Uint8Array.of(1, 2, 3) });
       const parts = takeApartWebp(file);
       expect([...parts.profile]).toEqual([1, 2, 3]);
       expect(readWebpHeader(parts.picture)).toMatchObject({ width: WIDTH, height: HEIGHT, alpha: channels === 4, lossless });

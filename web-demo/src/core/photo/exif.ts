@@ -3,13 +3,13 @@
 import { holdsPicture } from "./embedded";
 import { latin1 } from "./bytes";
 
-interface Value {
+export interface Value {
   type: number;
   count: number;
   bytes: Uint8Array;
 }
 
-type Directory = Map<number, Value>;
+export type Directory = Map<number, Value>;
 
 export interface Exif {
   main: Directory;
@@ -105,12 +105,8 @@ export function hasThumbnail(exif: Exif | undefined): boolean {
   return IMAGE.some((tag) => exif?.thumbnail.has(tag));
 }
 
-/** Tell whether a tag holds a picture, or what could be one. */
-export function holdsPreview({ main, details, gps, interop }: Exif): boolean {
-  return [main, details, gps, interop].some((directory) => [...directory.values()].some(isPicture));
-}
-
-function isPicture({ type, count, bytes }: Value): boolean {
+/** Tell whether a value is a picture, or what could be one. */
+export function isPicture({ type, count, bytes }: Value): boolean {
   if (type === ASCII) return holdsPicture(bytes);
   if (type === 1 || type === UNDEFINED) return holdsPicture(bytes) || (bytes.length > MAX_BINARY && !isText(bytes));
   return count > MAX_BINARY;

@@ -4,6 +4,12 @@ import { type Bytes } from "./bytes";
 
 export type Format = "JPEG" | "PNG" | "WEBP";
 
+/** A text with its name: of a JPEG "comment". */
+export interface Comment {
+  name: string;
+  text: string;
+}
+
 export interface Parts {
   /** A file of the same kind with the picture alone. */
   picture: Bytes;
@@ -21,8 +27,7 @@ export interface Parts {
   profile: Uint8Array;
   /** PNG chunks, name and body, that say what the numbers mean as colours. */
   colour: [name: string, body: Uint8Array][];
-  /** How many comments there are. */
-  comments: number;
+  comments: Comment[];
   /** What else was in the file, in the user's words; it is never written back. */
   others: string[];
 }
@@ -31,6 +36,6 @@ export function emptyParts(): Parts {
   const nothing = () => new Uint8Array(0);
   return {
     ...{ picture: nothing(), hasEnd: true, progressive: false, exif: nothing(), exifTurns: true },
-    ...{ xmp: nothing(), profile: nothing(), colour: [], comments: 0, others: [] },
+    ...{ xmp: nothing(), profile: nothing(), colour: [], comments: [], others: [] },
   };
 }

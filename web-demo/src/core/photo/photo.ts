@@ -5,12 +5,12 @@ import type { Corner } from "../faces";
 import { type Bytes, release } from "./bytes";
 import type { Codec } from "./codec";
 import { encodeJpeg } from "./jpeg/encode";
-import { iccSegments } from "./jpeg/segments";
+import { metadataSegments } from "./jpeg/segments";
 import type { Beside } from "./metadata";
 import type { Format } from "./parts";
 import { encodePng } from "./pngEncode";
 import { type Raster, cutSquare, pasteSquare, toRgb } from "./raster";
-import { withProfile } from "./webp";
+import { withMetadata } from "./webp";
 
 /** How the file is written, as the one that was read. */
 export type Coding =
@@ -69,15 +69,14 @@ export class Photo {
     const { raster, coding, beside } = this;
     if (coding.format === "PNG") return encodePng(raster, beside, pause);
     if (coding.format === "WEBP") {
-      const file = await codec.encodeWebp(raster, coding);
-      return beside.profile ? withProfile(file, beside.profile) : file;
+      return withMetadata(await codec.encodeWebp(raster, coding), beside);
     }
     if (raster.width > 65535 || raster.height > 65535) throw new PhotoError("cannot be written as JPEG (it is too large); convert it to PNG first");
     const { tables, optimize, progressive } = coding;
     return encodeJpeg(raster.data, raster.width, raster.height, raster.channels as 1 | 3, {
       ...{ tables, optimize, progressive },
       ...(beside.dpi && { dpi: beside.dpi }),
-      segments: beside.profile ? iccSegments(beside.profile) : [],
+      segments: metadataSegments(beside),
       ...(pause && { pause }),
     });
   }

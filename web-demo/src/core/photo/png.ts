@@ -14,7 +14,7 @@ const DROPPED = ["IEND", "bKGD", "hIST", "sBIT", "sPLT", "tIME", "acTL", "fcTL",
 const [MAX_PROFILE, MAX_TEXT, MAX_CHUNKS] = [2 ** 23, 2 ** 20, 10 ** 6];
 const NO_TEXT = "comments, which are damaged or too large";
 const NO_PROFILE = "colour profile, which is damaged";
-const XMP = "XML:com.adobe.xmp";
+export const XMP = "XML:com.adobe.xmp";
 const RAW_EXIF = ["Raw profile type exif", "Raw profile type APP1"]; // as ImageMagick writes it
 
 interface Chunk {
@@ -115,7 +115,7 @@ async function readText(parts: Parts, kind: string, content: Uint8Array, pixels:
   } else if ((!text.length && rest.length > 1) || text.length > room) {
     parts.others.push(NO_TEXT);
   } else {
-    parts.comments++;
+    parts.comments.push({ name, text: kind === "iTXt" ? new TextDecoder().decode(text) : latin1.decode(text) });
     return text.length;
   }
   return 0;

@@ -2,7 +2,7 @@
 
 import { type Bytes, concat, latin1 } from "./bytes";
 import type { Beside } from "./metadata";
-import { SIGNATURE, chunk } from "./png";
+import { SIGNATURE, XMP, chunk } from "./png";
 import type { Raster } from "./raster";
 
 const COLOUR_TYPES = { 1: 0, 2: 4, 3: 2, 4: 6 } as const;
@@ -23,8 +23,16 @@ export async function encodePng(raster: Raster, beside: Beside, pause?: () => Pr
     density.setUint8(8, 1);
     parts.push(chunk("pHYs", new Uint8Array(density.buffer)));
   }
+  if (beside.exif) parts.push(chunk("eXIf", beside.exif));
+  if (beside.xmp) parts.push(textChunk(XMP, beside.xmp));
+  for (const { name, text } of beside.comments) parts.push(textChunk(name, new TextEncoder().encode(text)));
   const data = await deflate(filteredRows(raster), pause);
   return concat([...parts, chunk("IDAT", data), chunk("IEND", new Uint8Array(0))]);
+}
+
+/** A text in UTF-8, not compressed, of no language. */
+function textChunk(name: string, text: Uint8Array): Bytes {
+  return chunk("iTXt", concat([latin1.encode(name), new Uint8Array(5), text]));
 }
 
 /** Yield each row with its filter ahead: of the five the one with the smallest sum of differences. */

@@ -9,7 +9,7 @@ import { orientation, readExif } from "./exif";
 import { standardTables } from "./jpeg/encode";
 import { FILLER, readHeader, takeApartJpeg } from "./jpeg/file";
 import { iccSegments } from "./jpeg/segments";
-import { decideMetadata } from "./metadata";
+import { type MetadataPolicy, decideMetadata } from "./metadata";
 import type { Format, Parts } from "./parts";
 import { type Coding, Photo } from "./photo";
 import { readPngHeader, SIGNATURE, takeApartPng } from "./png";
@@ -40,10 +40,11 @@ interface Stored {
 /**
  * Decode a JPEG, PNG or WebP file, and turn it upright as browsers do: by EXIF, ahead of the pixels in a PNG.
  *
+ * @param metadata what `Photo.encode` will write back of EXIF, XMP and comments.
  * @param pause is asked now and then; it may wait, and throws to stop.
  * @throws PhotoError the bytes are not such a photo, or one that is damaged, animated, 16-bit or too large.
  */
-export async function readPhoto(data: Uint8Array, codec: Codec, pause?: () => Promise<void> | undefined): Promise<Photo> {
+export async function readPhoto(data: Uint8Array, codec: Codec, metadata: MetadataPolicy = "strip", pause?: () => Promise<void> | undefined): Promise<Photo> {
   const format = recognize(data);
   const parts = await takeApart(format, data);
   const stored = describe(format, parts);
@@ -51,7 +52,8 @@ export async function readPhoto(data: Uint8Array, codec: Codec, pause?: () => Pr
   const turn = parts.exifTurns ? orientation(readExif(parts.exif)) : 1;
   const raster = await decode(format, parts, stored, turn, codec, pause);
   if (stored.cmyk) parts.profile = new Uint8Array(0);
-  const { beside, notes } = decideMetadata(parts, stored.channels > 2, stored.dpi);
+  const picture = { format, size: [raster.width, raster.height], turned: turn > 1, inColour: stored.channels > 2, dpi: stored.dpi } as const;
+  const { beside, notes } = decideMetadata(parts, picture, metadata);
   return new Photo(raster, isGrey(raster), format, [...notes, ...stored.notes], stored.coding, beside);
 }
 

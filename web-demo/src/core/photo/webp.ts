@@ -3,10 +3,11 @@
 import { PhotoError } from "../errors";
 import { type Bytes, concat, latin1, littleEndian, startsWith } from "./bytes";
 import { trailing } from "./embedded";
+import type { Beside } from "./metadata";
 import { type Parts, emptyParts } from "./parts";
 
 const PICTURE = ["ANIM", "ANMF", "ALPH", "VP8 ", "VP8L"];
-const [ANIMATION, ALPHA, PROFILE] = [0x02, 0x10, 0x20]; // flags
+const [ANIMATION, XMP, EXIF, ALPHA, PROFILE] = [0x02, 0x04, 0x08, 0x10, 0x20]; // flags
 
 interface Chunk {
   name: string;
@@ -97,11 +98,14 @@ export function frameOf(picture: Uint8Array): { name: string; content: Uint8Arra
   return { name: "", content: new Uint8Array(0) };
 }
 
-/** Return a file of an encoded picture and a colour profile, which goes ahead of the pixels. */
-export function withProfile(picture: Uint8Array, profile: Uint8Array): Bytes {
+/** Return a file of an encoded picture and what goes with it: a colour profile ahead of the pixels, the rest behind. */
+export function withMetadata(picture: Bytes, { profile, exif, xmp }: Pick<Beside, "profile" | "exif" | "xmp">): Bytes {
+  if (!profile && !exif && !xmp) return picture;
   const { width, height, alpha } = readWebpHeader(picture);
   const first = startsWith(picture, "VP8X", 12) ? 30 : 12;
-  const extended = [latin1.encode("VP8X"), number(10, 4), number(PROFILE | (alpha ? ALPHA : 0), 4), number(width - 1, 3), number(height - 1, 3)];
-  const chunk = [latin1.encode("ICCP"), number(profile.length, 4), profile, new Uint8Array(profile.length % 2)];
-  return riff([...extended, ...chunk, picture.subarray(first)]);
+  const flags = (profile ? PROFILE : 0) | (alpha ? ALPHA : 0) | (exif ? EXIF : 0) | (xmp ? XMP : 0);
+  const extended = [latin1.encode("VP8X"), number(10, 4), number(flags, 4), number(width - 1, 3), number(height - 1, 3)];
+  const chunk = (name: string, content: Uint8Array | undefined) =>
+    content ? [latin1.encode(name), number(content.length, 4), content, new Uint8Array(content.length % 2)] : [];
+  return riff([...extended, ...chunk("ICCP", profile), picture.subarray(first), ...chunk("EXIF", exif), ...chunk("XMP ", xmp)]);
 }

@@ -1,9 +1,10 @@
 /** A JPEG file taken apart: its segments by their markers, and what lies behind its end. */
 
 import { PhotoError } from "../../errors";
-import { bigEndian, concat, indexOf, startsWith } from "../bytes";
+import { bigEndian, concat, indexOf, latin1, startsWith } from "../bytes";
 import { trailing } from "../embedded";
 import { type Parts, emptyParts } from "../parts";
+import { XMP } from "./segments";
 
 const SCAN = 0xda;
 const END = 0xd9;
@@ -11,7 +12,6 @@ const PROGRESSIVE = new Set([0xc2, 0xc6, 0xca, 0xce]);
 // More than a coder writes; each takes a pass over the picture.
 const MAX_SCANS = 100;
 const [MAX_SEGMENTS, MAX_COMMENTS, MAX_METADATA] = [10_000, 20, 2 ** 20];
-const XMP = "http://ns.adobe.com/xap/1.0/\0";
 const MORE_XMP = "http://ns.adobe.com/xmp/extension/\0";
 const ICC = "ICC_PROFILE\0";
 const KNOWN = [ICC, "MPF\0", "urn:iso"];
@@ -81,7 +81,7 @@ function readMetadata(parts: Parts, marker: number, content: Uint8Array): void {
     parts.others.push("IPTC");
     if (["8BIM\x04\x09", "8BIM\x04\x0c"].some((mark) => indexOf(content, mark) >= 0)) parts.others.push("thumbnail");
   } else if (marker === 0xfe) {
-    if (parts.comments < MAX_COMMENTS) parts.comments++;
+    if (parts.comments.length < MAX_COMMENTS) parts.comments.push({ name: "comment", text: latin1.decode(content) });
   } else if (marker === 0xe0) {
     if (startsWith(content, "JFXX\0")) parts.others.push("thumbnail");
   } else if (marker === 0xeb && startsWith(content, "JP")) {

@@ -1,8 +1,20 @@
 /** Segments of a JPEG file that go with the picture. */
 
 import { type Bytes, concat, latin1 } from "../bytes";
+import type { Beside } from "../metadata";
 
 const MAX_PROFILE_PART = 65519;
+export const XMP = "http://ns.adobe.com/xap/1.0/\0";
+
+/** All that is written beside the pixels. */
+export function metadataSegments({ exif, xmp, profile, comments }: Beside): Bytes[] {
+  const segments: Bytes[] = [];
+  if (exif) segments.push(segment(0xe1, concat([latin1.encode("Exif\0\0"), exif])));
+  if (xmp) segments.push(segment(0xe1, concat([latin1.encode(XMP), xmp])));
+  if (profile) segments.push(...iccSegments(profile));
+  for (const { text } of comments) segments.push(segment(0xfe, latin1.encode(text)));
+  return segments;
+}
 
 /** A segment: marker, length, content. */
 export function segment(marker: number, content: Uint8Array): Bytes {
