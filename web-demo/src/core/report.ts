@@ -15,7 +15,7 @@ export function resultLine(result: FaceResult): string {
 }
 
 /** The comparison of the recognizer that is the most certain that it is the same person. */
-export function mostCertain({ comparisons }: FaceResult): FaceResult["comparisons"][number] {
+export function mostCertain({ comparisons }: Pick<FaceResult, "comparisons">): FaceResult["comparisons"][number] {
   return comparisons.reduce((one, other) => (other.similarity - other.threshold > one.similarity - one.threshold ? other : one));
 }
 
@@ -42,4 +42,9 @@ export function detectionNotes({ faces, unsure, width, height }: Detection): str
 function partInside({ box: [x0, y0, x1, y1] }: Face, width: number, height: number): number {
   const inside = Math.max(Math.min(x1, width) - Math.max(x0, 0), 0) * Math.max(Math.min(y1, height) - Math.max(y0, 0), 0);
   return inside / Math.max((x1 - x0) * (y1 - y0), 1e-9);
+}
+
+/** A name as it is said: classes are named as their folders are. */
+export function spoken(name: string): string {
+  return name.replaceAll("_", " ");
 }

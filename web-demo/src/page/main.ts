@@ -3,10 +3,14 @@
 import { CanceledError } from "../core/errors";
 import { DEFAULTS } from "../core/settings";
 import type { Facts, Told } from "../worker/protocol";
-import { element, find, replaceKeepingFocus, style } from "./dom";
+import { listen, welcome } from "./arrivals";
+import { element, find, replaceKeepingFocus } from "./dom";
 import { Engine, hasSimd } from "./engine";
+import { Extras } from "./extras";
+import { Gallery } from "./gallery";
 import { Item } from "./item";
 import { installWorker, takeShared } from "./offline";
+import { More } from "./more";
 import { canSaveToFolder, downloadAll, protectedName, saveToFolder } from "./save";
 import { type Choice, Stage, remembered } from "./stage";
 
@@ -15,19 +19,22 @@ class Page {
   #current: Item | undefined;
   #facts: Facts | undefined;
   readonly #engine = new Engine(document.baseURI);
-  readonly #choice: Choice = { strength: DEFAULTS.strength, effort: DEFAULTS.effort, ...remembered() };
-  readonly #stage = new Stage(find("#stage"), () => this.#facts, this.#choice, {
+  readonly #choice: Choice = { strength: DEFAULTS.strength, effort: DEFAULTS.effort, metadata: DEFAULTS.metadata, ...remembered() };
+  readonly #gallery = new Gallery(this.#engine, () => this.#render());
+  readonly #stage = new Stage(find("#stage"), () => this.#facts, this.#choice, new More(this.#choice, this.#gallery), {
     protect: (item) => void this.#protect(item),
     remove: (item) => this.#remove(item),
     changed: () => this.#render(),
     problem: (error) => this.#problem(error),
   });
   readonly #ready: Promise<Facts>;
+  readonly #extras: Extras;
   /** Photos are looked at one after the other, so that one at a time is held decoded. */
   #looking: Promise<void> = Promise.resolve();
 
   constructor() {
     this.#ready = this.#load();
+    this.#extras = new Extras(this.#engine, this.#ready);
     this.#ready.catch((error: unknown) => {
       this.#state("");
       this.#problem(error);
@@ -75,7 +82,7 @@ class Page {
     item.state = "working";
     const { signal } = (item.abort = new AbortController());
     this.#render();
-    const settings = { ...DEFAULTS, ...this.#choice, faces: chosen.numbers };
+    const settings = { ...DEFAULTS, ...this.#choice, faces: chosen.numbers, gallery: this.#gallery.faces };
     const onTold = (told: Told) => {
       if ("loaded" in told) return;
       item.progress = told;
@@ -113,6 +120,7 @@ class Page {
     list.hidden = this.#items.length < 2;
     replaceKeepingFocus(list, ...this.#items.map((item, i) => this.#thumbnail(item, i)), this.#allButtons());
     this.#stage.show(this.#current);
+    this.#extras.show(this.#current);
   }
 
   #thumbnail(item: Item, index: number): HTMLElement {
@@ -180,50 +188,6 @@ function loadText(told: Told): string {
   return part < 100 ? `Fetching the models, once: ${part} %` : "Preparing the models …";
 }
 
-function welcome(): void {
-  const [text, key] = [find("#welcome"), "face-encryption-welcomed"];
-  const seen = () => {
-    try {
-      return localStorage.getItem(key) !== null;
-    } catch {
-      return false;
-    }
-  };
-  text.hidden = seen();
-  find("#welcome-close").addEventListener("click", () => {
-    text.hidden = true;
-    find("#files").focus();
-    try {
-      localStorage.setItem(key, "yes");
-    } catch {
-      // a browser that keeps nothing
-    }
-  });
-}
-
-/** Photos that are chosen, dropped or pasted. */
-function listen(page: Page): void {
-  const input = find<HTMLInputElement>("#files");
-  input.addEventListener("change", () => {
-    page.add(input.files ?? []);
-    input.value = ""; // so that the same photo can be chosen again
-  });
-  const over = (isOver: boolean) => document.body.classList.toggle("dragging", isOver);
-  window.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    over(true);
-  });
-  window.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) over(false);
-  });
-  window.addEventListener("drop", (event) => {
-    event.preventDefault();
-    over(false);
-    page.add(event.dataTransfer?.files ?? []);
-  });
-  window.addEventListener("paste", (event) => page.add(event.clipboardData?.files ?? []));
-}
-
 async function start(): Promise<void> {
   welcome();
   if (!hasSimd()) {
@@ -234,9 +198,8 @@ async function start(): Promise<void> {
   }
   if (!(await installWorker())) return;
   const page = new Page();
-  listen(page);
+  listen((files) => page.add(files));
   page.add(await takeShared());
-  style(document.documentElement, { "--started": "1" });
 }
 
 void start();

@@ -39,7 +39,7 @@ function labelsOf(mark: Mark, number: number, index: number): Record<string, str
   return { "aria-pressed": String(mark.on), "aria-label": `${what}, ${mark.on ? "will be protected" : "left as it is"}${how}`, "data-key": `mark-${index}` };
 }
 
-function place(target: HTMLElement, [x0, y0, x1, y1]: Box, width: number, height: number): void {
+export function place(target: HTMLElement, [x0, y0, x1, y1]: Box, width: number, height: number): void {
   const percent = (part: number, whole: number) => `${(100 * part) / whole}%`;
   const [left, top] = [Math.max(x0, 0), Math.max(y0, 0)];
   style(target, {

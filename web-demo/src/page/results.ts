@@ -29,6 +29,7 @@ function faceView(face: FaceResult, strength: string): HTMLElement {
     element("p", { className: "verdict" }, element("strong", {}, `Face ${face.number}: `), verdict),
     meter(similarity, threshold),
     element("p", { className: "numbers" }, `similarity 1.00 before, ${similarity.toFixed(2)} after; ${threshold.toFixed(2)} and more count as the same person`),
+    face.gallery > 0 && element("p", { className: "numbers" }, `moved away from ${face.gallery} more ${face.gallery === 1 ? "photo" : "photos"} of the person, too`),
     element("p", { className: "numbers" }, `largest change ${face.change} of 255 levels, ${psnr(face.psnr)}; ${limits}, ${face.seconds.toFixed(1)} s`),
   );
 }
@@ -38,7 +39,7 @@ function psnr(value: number): string {
 }
 
 /** A bar from 0 to 1 with the similarity before and after and the threshold. */
-function meter(similarity: number, threshold: number): HTMLElement {
+export function meter(similarity: number, threshold: number): HTMLElement {
   const bar = element("div", { className: "meter", attributes: { "aria-hidden": "true" } });
   const percent = (value: number) => `${100 * Math.min(Math.max(value, 0), 1)}%`;
   style(bar, { "--after": percent(similarity), "--threshold": percent(threshold) });

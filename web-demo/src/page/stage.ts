@@ -1,17 +1,20 @@
 /** The photo that is looked at: its boxes and settings, the work, the result. */
 
+import type { MetadataPolicy } from "../core/photo/metadata";
 import type { Progress } from "../core/protector";
 import type { Facts } from "../worker/protocol";
 import { compareView } from "./compare";
 import { element, replaceKeepingFocus } from "./dom";
 import type { Item } from "./item";
 import { addInTheMiddle, marksView } from "./marks";
+import type { More } from "./more";
 import { resultsView, summary } from "./results";
 import { canShare, download, protectedName, share } from "./save";
 
 export interface Choice {
   strength: string;
   effort: string;
+  metadata: MetadataPolicy;
 }
 
 export interface StageActions {
@@ -38,6 +41,7 @@ export class Stage {
     private readonly root: HTMLElement,
     private readonly facts: () => Facts | undefined,
     private readonly choice: Choice,
+    private readonly more: More,
     private readonly actions: StageActions,
   ) {}
 
@@ -92,6 +96,7 @@ export class Stage {
       this.#options("Strength", "strength", this.facts()?.strengths ?? []),
       this.#options("Effort", "effort", this.facts()?.efforts ?? []),
       element("div", { className: "row" }, protect),
+      this.more.view(),
     ];
   }
 
@@ -105,7 +110,7 @@ export class Stage {
     return [draw];
   }
 
-  #options(legend: string, name: keyof Choice, values: readonly string[]): HTMLElement {
+  #options(legend: string, name: "strength" | "effort", values: readonly string[]): HTMLElement {
     const options = values.map((value) => {
       const input = element("input", { type: "radio", name, value, checked: this.choice[name] === value, attributes: { "data-key": `${name}-${value}` } });
       input.addEventListener("change", () => {
@@ -179,17 +184,19 @@ function progressText({ stage, face, faces, attempt = 1, step, steps }: Progress
 
 const KEY = "face-encryption-choice";
 
-function remember(choice: Choice): void {
+/** That metadata are kept is said anew each time. */
+function remember({ strength, effort }: Choice): void {
   try {
-    localStorage.setItem(KEY, JSON.stringify(choice));
+    localStorage.setItem(KEY, JSON.stringify({ strength, effort }));
   } catch {
     // a browser that keeps nothing
   }
 }
 
-export function remembered(): Partial<Choice> {
+export function remembered(): Partial<Pick<Choice, "strength" | "effort">> {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Choice>;
+    const { strength, effort } = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Choice>;
+    return { ...(strength && { strength }), ...(effort && { effort }) };
   } catch {
     return {};
   }

@@ -3,12 +3,17 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import { ArtifactsError, CanceledError, FaceEncryptionError } from "../core/errors";
+import { attack, lookAt } from "../core/explore";
+import { enroll } from "../core/gallery";
 import { Graphs } from "../core/graphs";
 import { readManifest } from "../core/manifest";
 import type { Bytes } from "../core/photo/bytes";
 import { concat } from "../core/photo/bytes";
+import { Live } from "../core/live";
 import { Protector } from "../core/protector";
+import { DEFAULTS, planCloak } from "../core/settings";
 import { browserCodec } from "./browserCodec";
+import { protectFrame } from "./frames";
 import type { Calls, Kind, Reply, Request, Told } from "./protocol";
 
 type Handlers = { [K in Kind]: (request: Calls[K]["request"], call: Call) => Promise<Calls[K]["reply"]> };
@@ -18,6 +23,7 @@ const YIELD = 40;
 
 const canceled = new Set<number>();
 let protector: Protector | undefined;
+let live: Live | undefined;
 let queue: Promise<unknown> = Promise.resolve();
 
 /** One request: what is told of it, and whether it has been canceled. */
@@ -53,7 +59,10 @@ const handlers: Handlers = {
     const read = (name: string) => fetchFile(new URL(name, folder), manifest.files[name]?.bytes ?? 0, (count) => void call.tell({ loaded: (loaded += count), of }));
     protector = new Protector(new Graphs(manifest, read), browserCodec);
     await protector.load();
-    return { strengths: Object.keys(manifest.cloak.strength), efforts: Object.keys(manifest.cloak.effort), threads };
+    const { epsilon, effort } = manifest.label;
+    const { steps, step_size: stepSize } = Object.values(effort)[0] ?? { steps: 4, step_size: epsilon / 2 };
+    const { classes } = manifest.recognizer;
+    return { strengths: Object.keys(manifest.cloak.strength), efforts: Object.keys(manifest.cloak.effort), threads, classes, label: { epsilon, stepSize, steps } };
   },
 
   async detect({ file }) {
@@ -63,6 +72,27 @@ const handlers: Handlers = {
   async protect({ file, detection, settings }, call) {
     const { data, ...rest } = await ready().protect(await bytesOf(file), settings, call.tell, detection);
     return { file: new Blob([data], { type: file.type }), ...rest };
+  },
+
+  async enroll({ file }) {
+    return enroll(ready().graphs, browserCodec, await bytesOf(file));
+  },
+
+  async lookAt({ file, face }) {
+    return lookAt(ready().graphs, browserCodec, await bytesOf(file), face);
+  },
+
+  async attack({ look, plan }, call) {
+    const { graphs } = ready();
+    await graphs.load(graphs.name("attack-label-step")); // which nothing else needs
+    await graphs.dropWeights();
+    return attack(graphs, look, plan, (step, steps) => call.tell({ stage: "protect", step, steps }));
+  },
+
+  async live({ frame, steps, isFirst }) {
+    const { graphs } = ready();
+    if (isFirst || !live) live = new Live(graphs, planCloak(graphs.manifest, DEFAULTS)[0]!);
+    return protectFrame(live, frame, steps);
   },
 };
 

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import decodePng, { init as initPng } from "@jsquash/png/decode";
 import * as ort from "onnxruntime-web/wasm";
 import { beforeAll, describe, expect, it } from "vitest";
 
@@ -16,9 +15,8 @@ import { ZIGZAG } from "../../src/core/photo/jpeg/dct";
 import { type Raster, cutSquare, pasteSquare } from "../../src/core/photo/raster";
 import { compare, view } from "../../src/core/subject";
 import golden from "../../../tests/golden/golden.json";
+import { artifacts, goldenFolder as folder, initPictures, picture } from "./pictures";
 
-const folder = join(import.meta.dirname, "../../../tests/golden");
-const artifacts = process.env["WEB_ARTIFACTS"] ?? join(import.meta.dirname, "../../../artifacts");
 const manifestFile = join(artifacts, "manifest.json");
 const manifest = existsSync(manifestFile) ? readManifest(readFileSync(manifestFile, "utf8")) : undefined;
 /** The vectors belong to artifacts of this checkpoint and these recognizers. */
@@ -26,27 +24,13 @@ const belongs = manifest?.checkpoint_sha256 === golden.artifacts.checkpoint_sha2
 
 const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
 
-async function picture(file: string): Promise<Raster> {
-  const data = new Uint8Array(readFileSync(join(folder, file)));
-  const { width, height, data: rgba } = await decodePng(data.buffer);
-  return { width, height, channels: 3, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => rgba[Math.floor(i / 3) * 4 + (i % 3)]!) };
-}
-
 describe("the golden vectors", () => {
   let photo: Raster;
   const corner = golden.square.corner as unknown as Corner;
   const { side } = golden.square;
 
   beforeAll(async () => {
-    // What the decoder returns, which node lacks.
-    globalThis.ImageData ??= class {
-      constructor(
-        readonly data: Uint8ClampedArray,
-        readonly width: number,
-        readonly height = data.length / 4 / width,
-      ) {}
-    } as never;
-    await initPng(readFileSync(join(import.meta.dirname, "../../node_modules/@jsquash/png/codec/pkg/squoosh_png_bg.wasm")));
+    await initPictures();
     photo = await picture(golden.photo.file);
   });
 

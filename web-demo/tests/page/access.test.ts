@@ -1,21 +1,10 @@
-import { createRequire } from "node:module";
-
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { addAxe, isWithin, violations } from "./axe";
 import { type Opened, executable, open, ready } from "./browser";
 import { astronaut, dist, isBuilt } from "./home";
 import { type Host, serve } from "./server";
-
-const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-/** What axe finds wrong, a line each. */
-async function violations(page: Page): Promise<string[]> {
-  return page.evaluate(async () => {
-    const { violations: found } = await (window as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run();
-    return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
-  });
-}
 
 for (const [name, options] of [
   ["on a desktop", { viewport: { width: 1280, height: 860 } }],
@@ -31,7 +20,7 @@ for (const [name, options] of [
       opened = await open(host.url, { ...options, bypassCSP: true }); // so that axe may be put into it
       page = opened.page;
       await ready(page);
-      await page.addScriptTag({ path: axe });
+      await addAxe(page);
     });
 
     afterAll(async () => {
@@ -39,11 +28,9 @@ for (const [name, options] of [
       await host?.stop();
     });
 
-    const isWithin = () => page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
-
     it("has no flaw for screen readers when it is opened", async () => {
       expect(await violations(page)).toEqual([]);
-      expect(await isWithin()).toBe(true);
+      expect(await isWithin(page)).toBe(true);
     });
 
     it("has none with a photo, while it works, and with the result", async () => {
@@ -56,7 +43,7 @@ for (const [name, options] of [
       expect(await violations(page)).toEqual([]);
       await page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
       expect(await violations(page)).toEqual([]);
-      expect(await isWithin()).toBe(true);
+      expect(await isWithin(page)).toBe(true);
       await page.locator("[data-key=zoom]").click();
       expect(await violations(page)).toEqual([]);
       await page.locator("[data-key=remove]").click();
