@@ -1,6 +1,6 @@
 /** A cloak step by step, each by one of the recognizers, so that it can be followed and stopped. */
 
-import { type Graphs, floatsOf, pixelsOf, tensor } from "./graphs";
+import { type Feeds, type Graphs, floatsOf, pixelsOf, tensor } from "./graphs";
 import type { Plan } from "./settings";
 
 /** The grid of the steps is 112 x 112, whatever the size of the face. */
@@ -34,29 +34,53 @@ export async function onGrid(graphs: Graphs, square: Uint8Array, side: number): 
   return floatsOf(await graphs.run(graphs.name("attack-feature-begin"), { face: tensor.pixels(square, side) }), "pixels");
 }
 
-/** Return the protected square, u8 [side, side, 3], after `count` of the plan's steps, which are all by default. */
-export async function runCloak(graphs: Graphs, input: CloakInput, onStep?: OnStep, count = stepsOf(graphs, input.plan.steps)): Promise<Uint8Array> {
-  const { square, side, pixels, keypoints, reference, seed, plan } = input;
-  const clamp = tensor.float(plan.clamp);
-  const fixed = {
+/** What goes from step to step, f32 [3, 112, 112] each. */
+export interface State {
+  perturbation: Feeds[string];
+  momentum: Feeds[string];
+}
+
+/** What a cloak begins with: the first step takes its seed instead. */
+export function nothing(): State {
+  const zeros = tensor.floats(new Float32Array(GRID.reduce((one, other) => one * other)), GRID);
+  return { perturbation: zeros, momentum: zeros };
+}
+
+/** What all steps take. */
+export function stepInputs({ side, pixels, keypoints, reference, seed, plan }: CloakInput): Feeds {
+  return {
     pixels: tensor.floats(pixels, GRID),
     side: tensor.integer(side),
     keypoints: tensor.floats(keypoints, [6, 2]),
     reference: tensor.floats(reference, [reference.length]),
     budget: tensor.float(plan.budget),
-    clamp,
+    clamp: tensor.float(plan.clamp),
     seed: tensor.integer(seed),
     steps: tensor.integer(plan.steps),
   };
-  const nothing = tensor.floats(new Float32Array(pixels.length), GRID);
-  let [perturbation, momentum] = [nothing, nothing];
+}
+
+/** Take step number `iteration`, from 0. */
+export async function takeStep(graphs: Graphs, inputs: Feeds, state: State, iteration: number): Promise<State> {
+  const feeds = { ...inputs, perturbation: state.perturbation, momentum_buffer: state.momentum, iteration: tensor.integer(iteration) };
+  const outputs = await graphs.run(graphs.step(iteration), feeds);
+  const [perturbation, momentum] = ["next_perturbation", "next_momentum_buffer"].map((name) => tensor.floats(floatsOf(outputs, name), GRID));
+  return { perturbation: perturbation!, momentum: momentum! };
+}
+
+/** Return a square, u8 [side, side, 3], with what the steps found. */
+export async function withChange(graphs: Graphs, square: Uint8Array, side: number, inputs: Feeds, state: State): Promise<Uint8Array> {
+  const feeds = { face: tensor.pixels(square, side), perturbation: state.perturbation, clamp: inputs.clamp! };
+  return pixelsOf(await graphs.run(graphs.name("attack-feature-end"), feeds), "protected");
+}
+
+/** Return the protected square, u8 [side, side, 3], after `count` of the plan's steps, which are all by default. */
+export async function runCloak(graphs: Graphs, input: CloakInput, onStep?: OnStep, count = stepsOf(graphs, input.plan.steps)): Promise<Uint8Array> {
+  const inputs = stepInputs(input);
+  let state = nothing();
   for (let i = 0; i < count; i++) {
-    const feeds = { ...fixed, perturbation, momentum_buffer: momentum, iteration: tensor.integer(i) };
-    const outputs = await graphs.run(graphs.step(i), feeds);
-    perturbation = tensor.floats(floatsOf(outputs, "next_perturbation"), GRID);
-    momentum = tensor.floats(floatsOf(outputs, "next_momentum_buffer"), GRID);
+    state = await takeStep(graphs, inputs, state, i);
     await onStep?.(i + 1, count);
   }
-  const feeds = { face: tensor.pixels(square, side), perturbation, clamp };
-  return pixelsOf(await graphs.run(graphs.name("attack-feature-end"), feeds), "protected");
+  return withChange(graphs, input.square, input.side, inputs, state);
 }

@@ -61,7 +61,7 @@ export async function runLabel(graphs: Graphs, square: Uint8Array, side: number,
     buffer = tensor.floats(floatsOf(outputs, "next_momentum_buffer"), dims);
     if (result !== square) release(result);
     result = pixelsOf(outputs, "protected");
-    await onStep?.(i + 1, plan.steps, result);
+    await onStep?.(i + 1, plan.steps);
   }
   return result;
 }

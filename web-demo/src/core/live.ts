@@ -3,9 +3,10 @@
  * or a few, instead of being made anew.
  */
 
+import { type State, nothing, onGrid, stepInputs, takeStep, withChange } from "./cloak";
 import { findFaces } from "./detect";
 import { type Box, type Face, sharedPart, squareAround } from "./faces";
-import { type Graphs, floatsOf, pixelsOf, tensor } from "./graphs";
+import type { Graphs } from "./graphs";
 import { type Raster, cutSquare, pasteSquare } from "./photo/raster";
 import { mostCertain } from "./report";
 import type { Plan } from "./settings";
@@ -19,8 +20,6 @@ const [SAME_PART, SAME_SIDE] = [0.4, 1.25];
 const LOOK_AGAIN = 15;
 /** They are asked about the changed face in each frame of this number alone, which costs as much as two steps. */
 const MEASURE_EVERY = 3;
-/** The grid of the steps. */
-const STATE = [3, 112, 112];
 
 export interface LiveFace extends Measured {
   box: Box;
@@ -46,8 +45,7 @@ interface Track {
   frames: number;
   steps: number;
   measured?: Measured;
-  perturbation: Float32Array;
-  momentum: Float32Array;
+  state: State;
 }
 
 export class Live {
@@ -89,8 +87,7 @@ export class Live {
     const isSame = (each: Track) => sharedPart(each.box, face.box) >= SAME_PART && Math.max(each.side / side, side / each.side) <= SAME_SIDE;
     const at = this.#tracks.findIndex(isSame);
     const [track] = at < 0 ? [undefined] : this.#tracks.splice(at, 1);
-    const nothing = () => new Float32Array(STATE.reduce((one, other) => one * other));
-    const fresh = { before: undefined, frames: 0, steps: 0, perturbation: nothing(), momentum: nothing() };
+    const fresh = { before: undefined, frames: 0, steps: 0, state: nothing() };
     const { before, ...rest } = track ?? fresh;
     const known = before && rest.frames % LOOK_AGAIN ? before : await view(this.graphs, original, part);
     return { ...rest, frames: rest.frames + 1, box: face.box, side, before: known };
@@ -99,26 +96,10 @@ export class Live {
   /** Go on by so many steps and return the face with its change, u8 [side, side, 3]. */
   async #advance(track: Track, { original, side, keypoints }: Part, steps: number): Promise<Uint8Array> {
     const { graphs, plan } = this;
-    const { reference } = track.before;
-    const fixed = {
-      face: tensor.pixels(original, side),
-      keypoints: tensor.floats(keypoints, [6, 2]),
-      reference: tensor.floats(reference, [reference.length]),
-      budget: tensor.float(plan.budget),
-      clamp: tensor.float(plan.clamp),
-      seed: tensor.integer(0),
-      steps: tensor.integer(plan.steps),
-    };
-    let result = original;
-    for (let i = 0; i < steps; i++, track.steps++) {
-      const state = { perturbation: tensor.floats(track.perturbation, STATE), momentum_buffer: tensor.floats(track.momentum, STATE) };
-      const name = graphs.name("attack-feature-step", track.steps % graphs.turns);
-      const outputs = await graphs.run(name, { ...fixed, ...state, iteration: tensor.integer(track.steps) });
-      track.perturbation = floatsOf(outputs, "next_perturbation");
-      track.momentum = floatsOf(outputs, "next_momentum_buffer");
-      result = pixelsOf(outputs, "protected");
-    }
-    return result;
+    const pixels = await onGrid(graphs, original, side);
+    const inputs = stepInputs({ square: original, side, pixels, keypoints, reference: track.before.reference, seed: 0, plan });
+    for (let i = 0; i < steps; i++, track.steps++) track.state = await takeStep(graphs, inputs, track.state, track.steps);
+    return withChange(graphs, original, side, inputs, track.state);
   }
 
   async #measure({ before }: Track, part: Part, changed: Uint8Array): Promise<Measured> {
