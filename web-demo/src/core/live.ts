@@ -10,7 +10,7 @@ import type { Graphs } from "./graphs";
 import { type Raster, cutSquare, pasteSquare } from "./photo/raster";
 import { mostCertain } from "./report";
 import type { Plan } from "./settings";
-import { type Part, type View, compare, isMatch, view } from "./subject";
+import { type Part, type View, compare, isMatch, recognize, view } from "./subject";
 
 /** More faces than this, the largest, would take seconds a frame. */
 const MAX_FACES = 3;
@@ -27,10 +27,16 @@ export interface LiveFace extends Measured {
   steps: number;
 }
 
+/** The identity that our recognizer takes a face for, and how sure it is, 0 to 1. */
+interface Named {
+  name: string;
+  probability: number;
+}
+
 /** What the recognizers said when they were last asked. */
 interface Measured {
-  before: { name: string; probability: number };
-  after: { name: string; probability: number };
+  before: Named;
+  after: Named;
   matched: boolean;
   /** By the recognizer that is the most certain, to the face before. */
   similarity: number;
@@ -41,7 +47,7 @@ interface Measured {
 interface Track {
   box: Box;
   side: number;
-  before: View;
+  before: View & { named: Named };
   frames: number;
   steps: number;
   measured?: Measured;
@@ -89,7 +95,7 @@ export class Live {
     const [track] = at < 0 ? [undefined] : this.#tracks.splice(at, 1);
     const fresh = { before: undefined, frames: 0, steps: 0, state: nothing() };
     const { before, ...rest } = track ?? fresh;
-    const known = before && rest.frames % LOOK_AGAIN ? before : await view(this.graphs, original, part);
+    const known = before && rest.frames % LOOK_AGAIN ? before : { ...(await view(this.graphs, original, part)), named: await this.#name(original, side) };
     return { ...rest, frames: rest.frames + 1, box: face.box, side, before: known };
   }
 
@@ -102,12 +108,16 @@ export class Live {
     return withChange(graphs, original, side, inputs, track.state);
   }
 
+  async #name(square: Uint8Array, side: number): Promise<Named> {
+    const { name, probability } = await recognize(this.graphs, square, side);
+    return { name, probability };
+  }
+
   async #measure({ before }: Track, part: Part, changed: Uint8Array): Promise<Measured> {
     const after = await view(this.graphs, changed, part);
     const comparisons = compare(this.graphs, before, after);
     const { similarity, threshold } = mostCertain({ comparisons });
-    const named = ({ recognition: { name, probability } }: View) => ({ name, probability });
-    return { before: named(before), after: named(after), matched: isMatch(comparisons), similarity, threshold };
+    return { before: before.named, after: await this.#name(changed, part.side), matched: isMatch(comparisons), similarity, threshold };
   }
 }
 

@@ -25,8 +25,6 @@ export interface FaceResult {
   matched: boolean;
   /** The recognizer's, then each surrogate's. */
   comparisons: Comparison[];
-  before: { name: string; probability: number };
-  after: { name: string; probability: number };
   plan: Plan;
   /** How many of the gallery's faces are of the same person. */
   gallery: number;
@@ -74,7 +72,7 @@ export class Protector {
     const { graphs } = this;
     // The largest first, which is ours: what it takes while it is loaded serves the others.
     for (let turn = graphs.manifest.surrogates.length - 1; turn >= 0; turn--) await graphs.load(graphs.name("attack-feature-step", turn));
-    for (const kind of ["cloak-reference", "attack-feature-begin", "attack-feature-end", "recognizer", "detector"]) await graphs.load(graphs.name(kind));
+    for (const kind of ["cloak-reference", "attack-feature-begin", "attack-feature-end", "detector"]) await graphs.load(graphs.name(kind));
     await graphs.dropWeights();
   }
 
@@ -164,10 +162,9 @@ export class Protector {
       const square = squares[i]!;
       const after = await view(this.graphs, square, part);
       const comparisons = compare(this.graphs, before, after);
-      const named = ({ recognition: { name, probability } }: View) => ({ name, probability });
       results.push({
         ...{ number: part.number, box: part.face.box, score: part.face.score, matched: isMatch(comparisons), comparisons },
-        ...{ before: named(before), after: named(after), plan, gallery: before.known?.length ?? 0, ...difference(part, square, width, height), seconds },
+        ...{ plan, gallery: before.known?.length ?? 0, ...difference(part, square, width, height), seconds },
       });
     }
     return results;

@@ -72,14 +72,14 @@ export interface Comparison {
 }
 
 export interface View {
-  recognition: Recognition;
+  /** What the recognizers see in the face, one behind the other, f32 [D]. */
   reference: Float32Array;
   /** Of the gallery's faces of the same person what the recognizers see in them, f32 [D] each. */
   known?: readonly Float32Array[];
 }
 
 export async function view(graphs: Graphs, square: Uint8Array, part: Part): Promise<View> {
-  return { recognition: await recognize(graphs, square, part.side), reference: await reference(graphs, square, part) };
+  return { reference: await reference(graphs, square, part) };
 }
 
 /** Return our recognizer's part of what all of them see in a face, f32 [D]. */
@@ -94,18 +94,15 @@ export function ownPart({ manifest }: Graphs, reference: Float32Array): Float32A
 export function compare(graphs: Graphs, before: View, after: View): Comparison[] {
   const { manifest } = graphs;
   const { far } = manifest.match;
-  const known = before.known ?? [];
-  const own = Math.max(...[before.recognition.embedding, ...known.map((row) => ownPart(graphs, row))].map((each) => similarity(each, after.recognition.embedding)));
-  const comparisons: Comparison[] = [{ recognizer: "recognizer", similarity: own, threshold: manifest.recognizer.thresholds[far]! }];
-  if (manifest.surrogates.length === 1) return comparisons;
+  const all = [before.reference, ...(before.known ?? [])];
   let at = 0;
-  for (const { name, embedding, thresholds } of manifest.surrogates) {
+  const comparisons = manifest.surrogates.map(({ name, embedding, thresholds }): Comparison => {
     const part = (reference: Float32Array) => reference.subarray(at, at + embedding);
-    const all = [before.reference, ...known].map((each) => similarity(part(each), part(after.reference)));
-    comparisons.push({ recognizer: name, similarity: Math.max(...all), threshold: thresholds[far]! });
+    const most = Math.max(...all.map((each) => similarity(part(each), part(after.reference))));
     at += embedding;
-  }
-  return comparisons;
+    return { recognizer: name, similarity: most, threshold: thresholds[far]! };
+  });
+  return comparisons.reverse(); // ours is the last
 }
 
 /** How far the most certain recognizer is above its threshold; below 0 the face is no match for any. */

@@ -96,7 +96,7 @@ const handlers: Handlers = {
   },
 };
 
-const NEEDED = ["detector", "recognizer", "cloak-reference", "attack-feature-begin", "attack-feature-step", "attack-feature-end"];
+const NEEDED = ["detector", "cloak-reference", "attack-feature-begin", "attack-feature-step", "attack-feature-end"];
 
 function ready(): Protector {
   if (!protector) throw new ArtifactsError("the models are not loaded; reload the page");

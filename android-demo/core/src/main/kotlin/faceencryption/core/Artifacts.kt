@@ -58,7 +58,6 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
     }
 
     val detector: Graph get() = load("detector")
-    val recognizer: Graph get() = load("recognizer")
     val cloakReference: Graph get() = load("cloak-reference")
 
     /** What stands before the steps of a cloak and behind them. */
@@ -116,7 +115,7 @@ class Artifacts(val folder: File, private val threads: Int = 1) : AutoCloseable 
 
     private companion object {
         const val STEP = "attack-feature-step"
-        val KINDS = setOf("detector", "recognizer", "cloak-reference", "attack-feature-begin", STEP, "attack-feature-end")
+        val KINDS = setOf("detector", "cloak-reference", "attack-feature-begin", STEP, "attack-feature-end")
     }
 
     private fun options(kind: String) = SessionOptions().apply {

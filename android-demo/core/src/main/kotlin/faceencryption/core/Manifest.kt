@@ -48,8 +48,9 @@ class Manifest(
     /** The similarity from which our recognizer counts two faces as one person. */
     val threshold: Double get() = thresholds.getValue(far)
 
-    /** Other recognizers joined ours in the cloak. */
-    val hasSeveral: Boolean get() = surrogates.size > 1
+    /** Where each surrogate's part of an embedding is. */
+    val parts: List<IntRange> = surrogates.runningFold(0) { end, each -> end + each.embedding }
+        .zipWithNext { start, end -> start until end }
 
     companion object {
         const val MANIFEST = "manifest.json"

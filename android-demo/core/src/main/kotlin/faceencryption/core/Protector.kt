@@ -43,13 +43,13 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
      *
      * @throws NoFaceError there is no face in it.
      */
-    fun enroll(data: ByteArray, cancel: Cancel = Cancel()): List<Signature> {
+    fun enroll(data: ByteArray, cancel: Cancel = Cancel()): List<FloatArray> {
         val photo = read(data)
         val faces = look(photo, cancel = cancel).faces
         if (faces.isEmpty()) throw NoFaceError("no face found")
         return faces.map { face ->
             val part = part(photo, 0, face)
-            sign(part, part.original, recognize(part.original, cancel), cancel)
+            embed(part, part.original, cancel)
         }
     }
 
@@ -98,9 +98,8 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
         listener: StepListener,
     ): Done {
         val start = System.nanoTime()
-        val before = recognize(part.original, cancel)
-        val signature = sign(part, part.original, before, cancel)
-        val subject = Subject(part, before, signature, matches(settings.gallery, signature, manifest.threshold))
+        val embedding = embed(part, part.original, cancel)
+        val subject = Subject(part, embedding, matches(manifest, settings.gallery, embedding))
         val (pixels, plan) = attempt(photo, subject, plans, settings.seed + part.number - 1, cancel, listener)
         photo.picture.paste(pixels, part.square)
         return Done(subject, plan, (System.nanoTime() - start) / 1e9)
@@ -127,7 +126,7 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
             if (picture.isGrey) makeGrey(changed) // of a grey square this is the square plus the mean change
             part.limit(changed, bound, picture.width, picture.height)
             if (plans.size == 1) return changed to plan
-            val seen = subject.compare(manifest, sign(part, changed, recognize(changed, cancel), cancel))
+            val seen = subject.compare(manifest, embed(part, changed, cancel))
             val above = seen.fold(-2.0) { most, each -> maxOf(most, each.similarity - each.threshold) }
             if (best == null || above < best.first) best = Triple(above, changed, plan)
             if (above < -manifest.margin) break
@@ -139,14 +138,11 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
     private fun result(photo: Photo, done: Done, saved: ByteArray, cancel: Cancel): FaceResult {
         val subject = done.subject
         val part = subject.part
-        val after = recognize(saved, cancel)
-        val seen = subject.compare(manifest, sign(part, saved, after, cancel))
+        val seen = subject.compare(manifest, embed(part, saved, cancel))
         val (change, psnr) = difference(part, saved, photo.picture.width, photo.picture.height)
         return FaceResult(
             number = part.number,
             face = part.face,
-            before = subject.before,
-            after = after,
             similarity = seen[0].similarity,
             threshold = seen[0].threshold,
             surrogates = seen.drop(1),
@@ -163,27 +159,14 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
         return Part(number, face, square, photo.picture.cut(square))
     }
 
-    private fun recognize(pixels: ByteArray, cancel: Cancel): Recognition =
-        faceTensor(environment, pixels).use { face ->
-            artifacts.recognizer.run(mapOf("face" to face), setOf("embedding", "probabilities"), cancel).use { seen ->
-                val probabilities = floats(tensor(seen, "probabilities"))
-                var best = 0
-                for (at in probabilities.indices) if (probabilities[at] > probabilities[best]) best = at
-                Recognition(floats(tensor(seen, "embedding")), manifest.classes[best], probabilities[best])
-            }
-        }
-
-    /** What recognizers see in a square of a face, as it was or changed; [own] is what ours says of it. */
-    private fun sign(part: Part, pixels: ByteArray, own: Recognition, cancel: Cancel): Signature {
-        if (!manifest.hasSeveral) return Signature(own.embedding, own.embedding)
+    /** What the surrogates see in a square of a face, as it was or changed, one behind the other. */
+    private fun embed(part: Part, pixels: ByteArray, cancel: Cancel): FloatArray =
         faceTensor(environment, pixels).use { face ->
             floats(environment, part.keypoints, 6, 2).use { keypoints: OnnxTensor ->
                 val inputs = mapOf("face" to face, "keypoints" to keypoints)
-                val seen = artifacts.cloakReference.run(inputs, setOf("reference"), cancel)
-                return Signature(own.embedding, seen.use { floats(tensor(it, "reference")) })
+                artifacts.cloakReference.run(inputs, setOf("reference"), cancel).use { floats(tensor(it, "reference")) }
             }
         }
-    }
 }
 
 /** The numbers of the faces to protect, ascending. */

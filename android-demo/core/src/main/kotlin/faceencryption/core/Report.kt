@@ -17,9 +17,9 @@ fun resultLine(photo: String, result: FaceResult, stronger: String = ""): String
         .joinToString("") { format("; by %s %.2f, threshold %.2f", it.name, it.similarity, it.threshold) }
     val psnr = if (result.psnr.isInfinite()) "inf" else format("%.1f", result.psnr)
     return format(
-        "%s face %d: %s (similarity %.2f, threshold %.2f%s), was \"%s\" now \"%s\", change <= %d levels, %s dB, %.1f s",
+        "%s face %d: %s (similarity %.2f, threshold %.2f%s), change <= %d levels, %s dB, %.1f s",
         photo, result.number, verdict, result.similarity, result.threshold, others,
-        seen(result.before), seen(result.after), result.change, psnr, result.seconds,
+        result.change, psnr, result.seconds,
     )
 }
 
@@ -70,7 +70,5 @@ private fun unsureNote(face: Face): String {
         edges[0], edges[1], edges[2], edges[3], face.score, score, edges.joinToString(","),
     )
 }
-
-private fun seen(recognition: Recognition) = format("%s %.2f", recognition.name, recognition.probability)
 
 private fun format(text: String, vararg values: Any) = String.format(Locale.ROOT, text, *values)

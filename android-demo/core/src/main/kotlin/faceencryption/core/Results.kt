@@ -11,8 +11,6 @@ class Comparison(val name: String, val similarity: Double, val threshold: Double
  * What was done to one face, measured on the bytes of the protected photo.
  *
  * @param number of the face in the photo, from 1.
- * @param before our recognizer on the original face.
- * @param after our recognizer on the protected face.
  * @param similarity to the original face, or to a face of the gallery that matched it if that is more; -1 to 1.
  * @param threshold similarities from here on count as the same person, at a false accept rate of 1 %.
  * @param surrogates the same of each other recognizer behind the cloak, in their turn.
@@ -25,8 +23,6 @@ class Comparison(val name: String, val similarity: Double, val threshold: Double
 class FaceResult(
     val number: Int,
     val face: Face,
-    val before: Recognition,
-    val after: Recognition,
     val similarity: Double,
     val threshold: Double,
     val surrogates: List<Comparison>,

@@ -27,7 +27,7 @@ class Settings(
     val faces: Set<Int>? = null,
     val boxes: List<Box> = emptyList(),
     val minScore: Double? = null,
-    val gallery: List<Signature> = emptyList(),
+    val gallery: List<FloatArray> = emptyList(),
 ) {
     init {
         if (steps != null && steps !in 1..MAX_STEPS) throw SettingError("steps is $steps; it is from 1 to $MAX_STEPS")

@@ -4,17 +4,6 @@ import kotlin.math.floor
 import kotlin.math.max
 import kotlin.math.min
 
-/** What our recognizer says of a face: its embedding, of unit norm, and the identity that it takes it for. */
-class Recognition(val embedding: FloatArray, val name: String, val probability: Float)
-
-/**
- * What recognizers see in a face.
- *
- * @param embedding our recognizer's, of unit norm.
- * @param reference the surrogates' embeddings, each of unit norm, one behind the other in their turn.
- */
-class Signature(val embedding: FloatArray, val reference: FloatArray)
-
 /** A face to protect: its number from 1, its square, and the square's pixels before any change. */
 class Part(val number: Int, val face: Face, val square: Square, val original: ByteArray) {
     /** [6, 2], in pixels of the square. */
@@ -43,49 +32,40 @@ class Part(val number: Int, val face: Face, val square: Square, val original: By
 }
 
 /**
- * What recognizers say of a face before the attack, and of the gallery's faces that match it.
+ * A face before the attack, and what it is compared with.
  *
- * @param known signatures of the gallery's faces that our recognizer matches with this one.
+ * @param embedding what the surrogates see in it, each of unit norm, one behind the other.
+ * @param known the same of the gallery's faces that our recognizer matches with this one.
  */
-class Subject(val part: Part, val before: Recognition, val signature: Signature, val known: List<Signature>) {
+class Subject(val part: Part, val embedding: FloatArray, val known: List<FloatArray>) {
     /** What a cloak moves away from: the mean over the face and the gallery's that match it. */
     val reference: FloatArray
         get() {
-            val all = listOf(signature) + known
-            return FloatArray(signature.reference.size) { at ->
-                (all.fold(0.0) { sum, each -> sum + each.reference[at] } / all.size).toFloat()
-            }
+            val all = listOf(embedding) + known
+            return FloatArray(embedding.size) { at -> (all.fold(0.0) { sum, each -> sum + each[at] } / all.size).toFloat() }
         }
 
     /**
-     * Compare the face as it is now with what it was, or with a face of the gallery if that is more similar: by our
-     * recognizer and, where there are others, by each of them in its turn.
+     * Compare the face as it is now with what it was, or with a face of the gallery if that is more similar: by each
+     * surrogate, ours first.
      */
-    fun compare(manifest: Manifest, now: Signature): List<Comparison> {
-        val clean = listOf(signature) + known
-        val ours = clean.fold(-1.0) { most, each -> max(most, dot(each.embedding, now.embedding)) }
-        val results = arrayListOf(Comparison(OWN, ours, manifest.threshold))
-        if (!manifest.hasSeveral) return results
-        var start = 0
-        for (surrogate in manifest.surrogates) {
-            val end = start + surrogate.embedding
-            if (surrogate.name != OWN) { // which is asked already
-                val most = clean.fold(-1.0) { most, each -> max(most, dot(each.reference, now.reference, start, end)) }
-                results.add(Comparison(surrogate.name, most, surrogate.thresholds.getValue(manifest.far)))
-            }
-            start = end
+    fun compare(manifest: Manifest, now: FloatArray): List<Comparison> {
+        val clean = listOf(embedding) + known
+        val results = manifest.surrogates.zip(manifest.parts).map { (surrogate, part) ->
+            val most = clean.fold(-1.0) { most, each -> max(most, dot(each, now, part)) }
+            Comparison(surrogate.name, most, surrogate.thresholds.getValue(manifest.far))
         }
-        return results
+        return results.sortedBy { it.name != OWN }
     }
 }
 
-/** The faces of a gallery that count as the same person as a signature. */
-fun matches(gallery: List<Signature>, signature: Signature, threshold: Double): List<Signature> {
-    val wrong = gallery.firstOrNull {
-        it.embedding.size != signature.embedding.size || it.reference.size != signature.reference.size
+/** The faces of a gallery that count as the same person as a face, by our recognizer. */
+fun matches(manifest: Manifest, gallery: List<FloatArray>, embedding: FloatArray): List<FloatArray> {
+    if (gallery.any { it.size != embedding.size }) {
+        throw SettingError("the gallery is of other artifacts; enroll with these artifacts")
     }
-    if (wrong != null) throw SettingError("the gallery is of other artifacts; enroll with these artifacts")
-    return gallery.filter { dot(it.embedding, signature.embedding) >= threshold }
+    val own = manifest.parts[manifest.surrogates.indexOfFirst { it.name == OWN }]
+    return gallery.filter { dot(it, embedding, own) >= manifest.threshold }
 }
 
 /** The largest change of a channel in pixel levels, and the PSNR in dB, over the part that is in the photo. */
@@ -108,8 +88,8 @@ internal fun difference(part: Part, saved: ByteArray, photoWidth: Int, photoHeig
     return largest to 10 * kotlin.math.log10(255.0 * 255.0 * count / squares)
 }
 
-internal fun dot(one: FloatArray, two: FloatArray, from: Int = 0, until: Int = one.size): Double {
+internal fun dot(one: FloatArray, two: FloatArray, part: IntRange): Double {
     var sum = 0.0
-    for (at in from until until) sum += one[at] * two[at]
+    for (at in part) sum += one[at] * two[at]
     return sum
 }

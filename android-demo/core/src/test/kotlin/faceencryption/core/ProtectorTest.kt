@@ -78,7 +78,7 @@ class ProtectorTest {
         val known = protector.protect(photo, Settings(steps = 2, faces = setOf(1), gallery = gallery))
         assertEquals(gallery.size, known.faces.single().gallery)
         assertNotEquals(0, known.faces.single().gallery)
-        val other = listOf(Signature(FloatArray(3), FloatArray(3)))
+        val other = listOf(FloatArray(3))
         val error = assertThrows(SettingError::class.java) { protector.protect(photo, Settings(gallery = other)) }
         assertEquals("the gallery is of other artifacts; enroll with these artifacts", error.message)
     }
