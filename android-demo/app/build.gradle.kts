@@ -30,7 +30,7 @@ android {
 /** The graphs that a cloak needs, as `make artifacts` wrote them. */
 val graphs = tasks.register<Copy>("graphs") {
     from(rootDir.resolve("../artifacts")) {
-        include("manifest.json", "weights.bin", "detector.onnx", "recognizer.onnx", "cloak-reference.onnx")
+        include("manifest.json", "weights.bin", "detector.onnx", "cloak-reference.onnx")
         include("attack-feature-begin.onnx", "attack-feature-step-*.onnx", "attack-feature-end.onnx")
     }
     into(layout.buildDirectory.dir("graphs/artifacts"))

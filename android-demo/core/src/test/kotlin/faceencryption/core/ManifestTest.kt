@@ -45,13 +45,13 @@ class ManifestTest {
     fun `a file that was changed or is missing is named`() {
         artifacts().listFiles()!!.forEach { it.copyTo(File(folder.root, it.name)) }
         Artifacts(folder.root).use { it.verify() }
-        val graph = File(folder.root, "recognizer.onnx")
+        val graph = File(folder.root, "cloak-reference.onnx")
         graph.writeBytes(graph.readBytes().apply { this[size / 2]++ })
         val error = assertThrows(ArtifactsError::class.java) { Artifacts(folder.root).verify() }
-        assertEquals("recognizer.onnx is not the file that manifest.json names; export again", error.message)
+        assertEquals("cloak-reference.onnx is not the file that manifest.json names; export again", error.message)
         graph.delete()
         val missing = assertThrows(ArtifactsError::class.java) { Artifacts(folder.root).verify() }
-        assertEquals("recognizer.onnx: no such file; export again", missing.message)
+        assertEquals("cloak-reference.onnx: no such file; export again", missing.message)
     }
 
     @Test
