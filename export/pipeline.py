@@ -25,7 +25,7 @@ from .graph.weights import WeightsFile
 from .manifest import MANIFEST, OWN, describe, sha256, write_manifest
 from .quantize.calibration import Cut, calibrate, faces_of, images_of, read_ranges, write_ranges
 from .quantize.float_form import float_gradient
-from .quantize.integer import Arithmetic, integer_gradient, round_weights
+from .quantize.integer import Arithmetic, integer_gradient, round_scales, round_weights
 from .quantize.maps import Range, RangesError
 from .quantize.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
 from .specs import (
@@ -193,7 +193,7 @@ def _gradient(surrogate: Surrogate, objective: Objective, ranges: list[Range] | 
     """Return the gradient of a recognizer: in integers where there are ranges."""
     if ranges is None:
         return gradient_graph(surrogate, objective)
-    return integer_gradient(float_gradient(surrogate, objective), ranges)
+    return round_scales(integer_gradient(float_gradient(surrogate, objective), ranges))
 
 
 def _join(

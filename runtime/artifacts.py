@@ -49,11 +49,8 @@ class Graph:
         # Threads that wait for more of the same would take the cores from the graph that is run next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if not kind.startswith("attack"):
-            # Memory held for the next run of a graph that runs once or twice a photo is not worth it,
+            # Memory held for the next run of a graph that runs a few times a photo is not worth it.
             options.enable_cpu_mem_arena = False
-            # nor a second copy of its weights, in the blocked layout; the detector's are small and run in loops.
-            if kind != "detector":
-                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         self._manifest.verified(self._facts.file)
         if kind != "detector":
             self._manifest.verified(WEIGHTS)
