@@ -24,7 +24,7 @@ from face_encryption.runtime.artifacts import Artifacts
 from face_encryption.runtime.onnx_runtime import ort
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
-DONE = (1, 2, 3, 5, 12)
+DONE = (1, 2, 3, 5, 15)
 GRID = 112
 Values = dict[str, Any]
 # A runtime lays the weights of these out for its kernels when it loads a graph, so they have to be there.
@@ -44,8 +44,9 @@ class Operation:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the cloak: its inputs, what it made, and how similar the face is then, by each surrogate."""
+    """A step: whom it asked, its inputs, what it made, and how similar the face is then, by each surrogate."""
 
+    turn: int
     given: Values
     perturbation: NDArray[np.float32]
     protected: NDArray[np.uint8]
@@ -59,11 +60,9 @@ def session(model: str | bytes) -> ort.InferenceSession:
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def step_files(artifacts: Artifacts) -> list[str]:
-    """Return the paths of the surrogates' steps, in their turn."""
-    graphs = artifacts.manifest.graphs
-    turns = range(len(artifacts.manifest.surrogates))
-    return [str(artifacts.folder / graphs[f"attack-feature-step-{turn}"].file) for turn in turns]
+def path(artifacts: Artifacts, name: str) -> str:
+    """Return the path of a graph."""
+    return str(artifacts.folder / artifacts.manifest.graphs[name].file)
 
 
 def take_steps(artifacts: Artifacts) -> list[Step]:
@@ -72,18 +71,24 @@ def take_steps(artifacts: Artifacts) -> list[Step]:
     said, (x, y), side = golden["cloak"], golden["square"]["corner"], golden["square"]["side"]
     face = np.ascontiguousarray(np.asarray(Image.open(GOLDEN / golden["photo"]["file"]))[y : y + side, x : x + side])
     floats = {name: np.array(said[name], np.float32) for name in ("keypoints", "reference", "budget", "clamp")}
-    given = {"face": face, **floats, **{name: np.array(said[name], np.int64) for name in ("seed", "steps")}}
-    graphs = [session(file) for file in step_files(artifacts)]
+    whole = {"seed": np.array(said["seed"]), "steps": np.array(said["steps"]), "side": np.array(side)}
+    begin, end = (session(path(artifacts, f"attack-feature-{name}")) for name in ("begin", "end"))
+    given = {"pixels": begin.run(None, {"face": face})[0], **floats, **whole}
+    turns = artifacts.manifest.content["cloak"]["turns"]
+    graphs = {turn: session(path(artifacts, f"attack-feature-step-{turn}")) for turn in set(turns)}
     ends = np.cumsum([each.embedding for each in artifacts.manifest.surrogates])[:-1]
     perturbation = buffer = np.zeros((3, GRID, GRID), np.float32)
     steps = []
     for number in range(said["steps"]):
         state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(number)}
-        perturbation, buffer, protected, _ = graphs[number % len(graphs)].run(None, given | state)
+        turn = turns[number % len(turns)]
+        perturbation, buffer, _ = graphs[turn].run(None, given | state)
+        (protected,) = end.run(None, {"face": face, "perturbation": perturbation, "clamp": floats["clamp"]})
         looked_at = {"face": protected, "keypoints": floats["keypoints"]}
         (seen,) = artifacts.cloak_reference.run(["reference"], looked_at)
         parts = zip(np.split(floats["reference"], ends), np.split(seen, ends), strict=True)
-        steps.append(Step(given | state, perturbation, protected, [float(one @ other) for one, other in parts]))
+        similarities = [float(one @ other) for one, other in parts]
+        steps.append(Step(turn, given | state, perturbation, protected, similarities))
     return steps
 
 
@@ -127,7 +132,11 @@ def machine() -> str:
 def record(artifacts: Artifacts, made: Path) -> None:
     """Keep the steps, and the operations of each surrogate's first."""
     steps = take_steps(artifacts)
-    kept = [list(operations(file, step.given)) for file, step in zip(step_files(artifacts), steps, strict=False)]
+    firsts = {step.turn: step for step in reversed(steps)}
+    kept = {
+        turn: list(operations(path(artifacts, f"attack-feature-step-{turn}"), firsts[turn].given))
+        for turn in sorted(firsts)
+    }
     made.write_bytes(pickle.dumps((machine(), artifacts.manifest.checkpoint_sha256, steps, kept)))
 
 
@@ -146,7 +155,7 @@ def compare(artifacts: Artifacts, made: Path) -> None:
         similar = "; ".join(" ".join(f"{value:.4f}" for value in step.similarities) for step in (here, there))
         counts = " | ".join(f"{(each > 0).mean():.2%}, {each.max():.2g}" for each in (far, pixels))
         print(f"| {done} | {counts} | {similar} |")
-    for turn, all_of_it in enumerate(kept):
+    for turn, all_of_it in kept.items():
         compare_operations(turn, all_of_it)
 
 
