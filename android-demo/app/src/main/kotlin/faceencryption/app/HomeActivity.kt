@@ -41,7 +41,8 @@ class HomeActivity : Activity() {
     private fun take() {
         val folder = File(cacheDir, ShareProvider.CAMERA).apply { mkdirs() }
         // Of processes that were killed while a photo of the camera was open.
-        folder.listFiles().orEmpty().filter { it.lastModified() < System.currentTimeMillis() - HOUR }.forEach { it.delete() }
+        val oldest = System.currentTimeMillis() - HOUR
+        folder.listFiles().orEmpty().filter { it.lastModified() < oldest }.forEach { it.delete() }
         val file = File(folder, "photo-${System.currentTimeMillis()}.jpg").apply { createNewFile() }
         camera = file
         val address = ShareProvider.address(this, file)
@@ -62,12 +63,13 @@ class HomeActivity : Activity() {
         if (code == TAKE) return taken(result)
         if (result != RESULT_OK || data == null) return
         val clip = data.clipData
-        val addresses = if (clip != null) (0 until clip.itemCount).mapNotNull { clip.getItemAt(it).uri } else listOfNotNull(data.data)
+        val addresses = if (clip == null) listOfNotNull(data.data)
+        else (0 until clip.itemCount).mapNotNull { clip.getItemAt(it).uri }
         if (addresses.isEmpty()) return
         val protect = Intent(this, ProtectActivity::class.java)
             .setAction(if (addresses.size == 1) Intent.ACTION_SEND else Intent.ACTION_SEND_MULTIPLE)
             .addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
-        protect.clipData = ClipData.newRawUri("", addresses[0]).apply { addresses.drop(1).forEach { addItem(ClipData.Item(it)) } }
+        protect.clipData = clip(addresses)
         startActivity(protect)
     }
 

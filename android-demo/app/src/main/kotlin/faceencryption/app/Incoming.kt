@@ -80,8 +80,8 @@ class Incoming(private val context: Context) {
             null
         }
         val last = (told ?: address.lastPathSegment.orEmpty()).substringAfterLast('/').substringBeforeLast('.')
-        val clean = last.map { if (it.isLetterOrDigit() || it in " _-().,") it else '_' }.joinToString("").trim(' ', '.')
-        return clean.take(MAX_NAME).ifEmpty { "photo" }
+        val letters = last.map { if (it.isLetterOrDigit() || it in " _-().,") it else '_' }
+        return letters.joinToString("").trim(' ', '.').take(MAX_NAME).ifEmpty { "photo" }
     }
 
     /** Refuse addresses by which this app would read its own files for another. */

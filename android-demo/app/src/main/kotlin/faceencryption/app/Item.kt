@@ -8,6 +8,7 @@ import faceencryption.core.Face
 import faceencryption.core.FaceResult
 import faceencryption.core.Message
 import faceencryption.core.photo.Format
+import faceencryption.core.photo.MetadataPolicy
 import java.io.File
 
 /** How far a photo has come. */
@@ -23,8 +24,13 @@ sealed class State {
     /** [face] of [faces] is being cloaked, [part] of 1000 of the photo is done. */
     class Working(val face: Int, val faces: Int, val attempt: Int, val part: Int) : State()
 
-    /** The protected copy lies in [file]. */
-    class Done(val file: File, val format: Format, val faces: List<FaceResult>) : State() {
+    /** The protected copy lies in [file]; [metadata] says what of the photo's went along. */
+    class Done(
+        val file: File,
+        val format: Format,
+        val faces: List<FaceResult>,
+        val metadata: MetadataPolicy,
+    ) : State() {
         /** Where the user saved it. */
         var saved: Uri? = null
     }
@@ -40,7 +46,7 @@ class Item(val address: Uri?, val source: File) {
     var detection: Detection? = null
 
     /** In what the protected copy differs from the photo's file, but for the faces. */
-    var changes: List<Message> = emptyList()
+    var changes: Map<MetadataPolicy, List<Message>> = emptyMap()
     var thumbnail: Bitmap? = null
 
     /** To look at, while the photo is shown. */

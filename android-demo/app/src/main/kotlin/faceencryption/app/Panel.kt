@@ -5,7 +5,7 @@ import android.util.AttributeSet
 import android.widget.LinearLayout
 import android.widget.ScrollView
 
-/** What lies below a photo: as high as what is in it, but never more than its share of the screen, and then it scrolls. */
+/** What lies below a photo: as high as what is in it, but at most its share of the screen, and then it scrolls. */
 class Panel(context: Context, attributes: AttributeSet?) : ScrollView(context, attributes) {
     init {
         isFillViewport = false

@@ -8,7 +8,6 @@ import android.graphics.Paint
 import android.graphics.RectF
 import android.os.Bundle
 import android.util.AttributeSet
-import android.util.TypedValue
 import android.view.GestureDetector
 import android.view.MotionEvent
 import android.view.ScaleGestureDetector
@@ -16,10 +15,6 @@ import android.view.View
 import android.view.accessibility.AccessibilityNodeInfo
 import android.view.accessibility.AccessibilityNodeInfo.AccessibilityAction
 import faceencryption.core.Box
-import faceencryption.core.Face
-
-/** A face as it is marked: its box, its number (0 for none), whether it will be protected, what a screen reader says. */
-class Mark(val face: Face, val number: Int, val isChosen: Boolean, val isUnsure: Boolean, val words: String)
 
 /**
  * A photo with its faces marked. A tap on a face calls [onTap], holding and dragging draws a box for [onDraw]; where
@@ -47,13 +42,9 @@ class PhotoView(context: Context, attributes: AttributeSet?) : View(context, att
     var onDraw: ((Box) -> Unit)? = null
 
     private val density = resources.displayMetrics.density
-    private val frame = Paint(Paint.ANTI_ALIAS_FLAG).apply { style = Paint.Style.STROKE }
-    private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply {
-        textSize = TypedValue.applyDimension(TypedValue.COMPLEX_UNIT_SP, 13f, resources.displayMetrics)
-    }
+    private val painter = MarkPainter(context)
     private val picture = Paint(Paint.FILTER_BITMAP_FLAG)
     private val matrix = Matrix()
-    private val moved = RectF()
     private var zoom = 1f
     private var panX = 0f
     private var panY = 0f
@@ -93,34 +84,8 @@ class PhotoView(context: Context, attributes: AttributeSet?) : View(context, att
         canvas.concat(matrix)
         canvas.drawBitmap(bitmap, 0f, 0f, picture)
         canvas.restore()
-        if (result == null) marks.forEach { draw(canvas, it) }
-        drawn?.let {
-            frame.color = context.getColor(R.color.mark)
-            frame.strokeWidth = 2 * density
-            frame.pathEffect = null
-            canvas.drawRect(it.left.coerceAtMost(it.right), it.top.coerceAtMost(it.bottom), it.left.coerceAtLeast(it.right), it.top.coerceAtLeast(it.bottom), frame)
-        }
-    }
-
-    private fun draw(canvas: Canvas, mark: Mark) {
-        val box = onScreen(mark.face.box)
-        frame.strokeWidth = 3 * density
-        frame.pathEffect = if (mark.isUnsure) android.graphics.DashPathEffect(floatArrayOf(8 * density, 6 * density), 0f) else null
-        frame.color = context.getColor(if (mark.isChosen) R.color.mark else if (mark.isUnsure) R.color.unsure else R.color.left_out)
-        canvas.drawRoundRect(box, 6 * density, 6 * density, frame)
-        val text = if (mark.isUnsure) "?" else "${mark.number}"
-        val width = label.measureText(text) + 12 * density
-        val high = label.textSize + 6 * density
-        moved.set(box.left, box.top - high, box.left + width, box.top)
-        if (moved.top < 0) moved.offset(0f, -moved.top)
-        label.color = frame.color
-        canvas.drawRoundRect(moved, 4 * density, 4 * density, label)
-        label.color = context.getColor(R.color.on_mark)
-        canvas.drawText(text, moved.left + 6 * density, moved.bottom - 6 * density, label)
-        if (!mark.isChosen && !mark.isUnsure) {
-            frame.strokeWidth = 2 * density
-            canvas.drawLine(box.left, box.top, box.right, box.bottom, frame)
-        }
+        if (result == null) marks.forEach { painter.draw(canvas, it, onScreen(it.face.box)) }
+        drawn?.let { painter.drawBox(canvas, RectF(it).apply { sort() }) }
     }
 
     @Suppress("ClickableViewAccessibility") // performAccessibilityAction does what a tap does

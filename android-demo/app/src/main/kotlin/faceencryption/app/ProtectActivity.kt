@@ -1,20 +1,19 @@
 package faceencryption.app
 
 import android.app.Activity
-import android.content.ClipData
 import android.content.ComponentName
 import android.content.Intent
-import android.net.Uri
-import android.os.Build
 import android.os.Bundle
 import android.view.View
 import android.widget.Button
 import android.widget.ListView
 import android.widget.ProgressBar
 import android.widget.RadioGroup
+import android.widget.Switch
 import android.widget.TextView
 import faceencryption.core.Face
 import faceencryption.core.FaceEncryptionError
+import faceencryption.core.photo.MetadataPolicy
 
 /** Photos that another app shares, or wants to have edited: what is found in them, what is done, what came of it. */
 class ProtectActivity : Activity() {
@@ -56,12 +55,7 @@ class ProtectActivity : Activity() {
 
     /** Begin, after the process was killed with what the user had chosen. */
     private fun begin(session: Session, state: Bundle?) {
-        session.strength = state?.getString(STRENGTH) ?: session.strength
-        session.effort = state?.getString(EFFORT) ?: session.effort
-        session.items.forEachIndexed { at, item ->
-            val boxes = state?.getDoubleArray("$BOXES$at") ?: return@forEachIndexed
-            item.choices = boxes to (state.getDoubleArray("$LEFT_OUT$at") ?: DoubleArray(0))
-        }
+        if (state != null) restore(session, state)
         session.start()
     }
 
@@ -69,12 +63,7 @@ class ProtectActivity : Activity() {
         super.onSaveInstanceState(state)
         if (!::session.isInitialized) return
         state.putString(SESSION, session.id)
-        state.putString(STRENGTH, session.strength)
-        state.putString(EFFORT, session.effort)
-        session.items.forEachIndexed { at, item ->
-            state.putDoubleArray("$BOXES$at", item.choices.first)
-            state.putDoubleArray("$LEFT_OUT$at", item.choices.second)
-        }
+        save(session, state)
     }
 
     override fun onDestroy() {
@@ -101,6 +90,12 @@ class ProtectActivity : Activity() {
         list.setOnItemClickListener { _, _, at, _ -> if (session.items[at].detection != null) session.show(at) }
         choice(R.id.strength, STRENGTHS, session.strength) { session.strength = it }
         choice(R.id.effort, EFFORTS, session.effort) { session.effort = it }
+        findViewById<Switch>(R.id.keep).apply {
+            isChecked = session.metadata == MetadataPolicy.KEEP
+            setOnCheckedChangeListener { _, isOn ->
+                session.metadata = if (isOn) MetadataPolicy.KEEP else MetadataPolicy.STRIP
+            }
+        }
     }
 
     private fun choice(group: Int, names: Map<Int, String>, chosen: String, choose: (String) -> Unit) {
@@ -211,13 +206,8 @@ class ProtectActivity : Activity() {
         }
     }
 
-    private val output: Uri?
-        get() = if (intent.action != Intent.ACTION_EDIT) null else @Suppress("DEPRECATION")
-        if (Build.VERSION.SDK_INT >= 33) intent.getParcelableExtra(EXTRA_OUTPUT, Uri::class.java)
-        else intent.getParcelableExtra(EXTRA_OUTPUT)
-
-    private fun save() = session.save(output) { failure ->
-        message = failure ?: getString(if (output != null) R.string.saved_caller else R.string.saved)
+    private fun save() = session.save(output(intent)) { failure ->
+        message = failure ?: getString(if (output(intent) != null) R.string.saved_caller else R.string.saved)
         val saved = (session.items.firstOrNull()?.state as? State.Done)?.saved
         if (failure == null && intent.action == Intent.ACTION_EDIT) {
             setResult(RESULT_OK, Intent().setData(saved).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION))
@@ -228,15 +218,7 @@ class ProtectActivity : Activity() {
 
     /** Share the protected photos with another app, and never with this one again. */
     private fun shareOn() {
-        val done = session.items.mapNotNull { it.state as? State.Done }
-        val addresses = ArrayList(done.map { ShareProvider.address(this, it.file) })
-        val send = Intent(if (addresses.size == 1) Intent.ACTION_SEND else Intent.ACTION_SEND_MULTIPLE).apply {
-            type = done.map { it.format.mime }.distinct().singleOrNull() ?: "image/*"
-            if (addresses.size == 1) putExtra(Intent.EXTRA_STREAM, addresses[0])
-            else putParcelableArrayListExtra(Intent.EXTRA_STREAM, addresses)
-            clipData = ClipData.newRawUri("", addresses[0]).apply { addresses.drop(1).forEach { addItem(ClipData.Item(it)) } }
-            addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
-        }
+        val send = sendIntent(this, session.items.mapNotNull { it.state as? State.Done })
         val chooser = Intent.createChooser(send, null)
             .putExtra(Intent.EXTRA_EXCLUDE_COMPONENTS, arrayOf(ComponentName(this, javaClass)))
         startActivity(chooser)
@@ -246,11 +228,6 @@ class ProtectActivity : Activity() {
 
     companion object {
         const val SESSION = "session"
-        private const val STRENGTH = "strength"
-        private const val EFFORT = "effort"
-        private const val BOXES = "boxes"
-        private const val LEFT_OUT = "left-out"
-        private const val EXTRA_OUTPUT = android.provider.MediaStore.EXTRA_OUTPUT
         private val STRENGTHS = mapOf(R.id.low to "low", R.id.medium to "medium", R.id.high to "high")
         private val EFFORTS = mapOf(R.id.fast to "fast", R.id.normal to "normal", R.id.thorough to "thorough")
     }

@@ -24,7 +24,8 @@ class Rows(private val activity: Activity, private val session: Session, private
         row.findViewById<TextView>(R.id.state).apply {
             text = words.line(item)
             val isBad = state is State.Failed || (state is State.Done && state.faces.any { it.isMatch })
-            setTextColor(activity.getColor(if (isBad) R.color.bad else if (state is State.Done) R.color.good else R.color.faint))
+            val colour = if (isBad) R.color.bad else if (state is State.Done) R.color.good else R.color.faint
+            setTextColor(activity.getColor(colour))
         }
         return row
     }

@@ -7,13 +7,14 @@ import faceencryption.core.Cancel
 import faceencryption.core.Cancelled
 import faceencryption.core.FaceEncryptionError
 import faceencryption.core.Settings
+import faceencryption.core.photo.MetadataPolicy
 import faceencryption.core.photo.readPhoto
 import java.io.File
 import java.io.IOException
 
 /**
- * Photos on their way: read, looked at, protected, one after the other on the thread for photos. All else happens on the
- * main thread.
+ * Photos on their way: read, looked at, protected, one after the other on the thread for photos. All else happens on
+ * the main thread.
  */
 class Session(
     private val app: App,
@@ -28,6 +29,7 @@ class Session(
         else addresses.mapIndexed { at, address -> Item(address, File(folder, "source-$at")) }
     var strength = "medium"
     var effort = "normal"
+    var metadata = MetadataPolicy.STRIP
 
     /** Which photo is shown large; null for the list. */
     var shown: Int? = if (items.size == 1) 0 else null
@@ -73,7 +75,7 @@ class Session(
             val large = if (isShown(item)) AndroidCodec.shown(photo.picture) else null
             app.engine.show {
                 item.detection = seen
-                item.changes = photo.messages()
+                item.changes = MetadataPolicy.values().associateWith { photo.messages(it) }
                 item.thumbnail = small
                 if (large != null) item.original = large
                 item.state = State.Ready
@@ -92,7 +94,10 @@ class Session(
             when {
                 item.detection?.faces.isNullOrEmpty() -> item.state = State.Failed(app.getString(R.string.said_no_face))
                 chosen.isEmpty() -> item.state = State.Failed(app.getString(R.string.none_chosen))
-                else -> protect(item, Settings(strength, effort, faces = chosen, boxes = item.boxes.toList()))
+                else -> {
+                    val boxes = item.boxes.toList()
+                    protect(item, Settings(strength, effort, faces = chosen, boxes = boxes, metadata = metadata))
+                }
             }
         }
         changed()
@@ -117,7 +122,7 @@ class Session(
             val large = if (isShown(item)) picture(file) else null
             app.engine.show {
                 item.result = large
-                item.state = State.Done(file, format, protected.faces)
+                item.state = State.Done(file, format, protected.faces, settings.metadata)
                 changed()
             }
         }
@@ -161,7 +166,7 @@ class Session(
         }
     }
 
-    /** Write what is protected to the gallery, or to where an editor's caller wants it; [then] gets the failure's line. */
+    /** Write what is protected to the gallery, or where an editor's caller wants it; [then] gets the failure's line. */
     fun save(output: Uri?, then: (String?) -> Unit) = app.engine.run {
         val saver = Saver(app)
         val failure = try {

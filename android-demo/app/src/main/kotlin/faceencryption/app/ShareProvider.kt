@@ -26,11 +26,18 @@ class ShareProvider : ContentProvider() {
     override fun getType(uri: Uri): String? =
         Format.values().firstOrNull { it.suffix == uri.lastPathSegment.orEmpty().substringAfterLast('.') }?.mime
 
-    override fun query(uri: Uri, columns: Array<String>?, where: String?, values: Array<String>?, order: String?): Cursor {
+    override fun query(
+        uri: Uri,
+        columns: Array<String>?,
+        where: String?,
+        arguments: Array<String>?,
+        order: String?,
+    ): Cursor {
         val file = file(uri)
         val row = columns ?: arrayOf(OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE)
         return MatrixCursor(row).apply {
-            addRow(row.map { if (it == OpenableColumns.DISPLAY_NAME) file.name else if (it == OpenableColumns.SIZE) file.length() else null })
+            val values = mapOf(OpenableColumns.DISPLAY_NAME to file.name, OpenableColumns.SIZE to file.length())
+            addRow(row.map { values[it] })
         }
     }
 

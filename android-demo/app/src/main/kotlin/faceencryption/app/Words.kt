@@ -12,7 +12,7 @@ class Words(private val context: Context) {
     fun status(item: Item, session: Session): String = when (val state = item.state) {
         is State.Waiting -> text(if (session.isProtecting) R.string.starting else R.string.reading)
         is State.Looking -> text(R.string.looking)
-        is State.Ready -> item.detection!!.faces.size.let { if (it == 0) text(R.string.no_face) else count(R.plurals.faces, it) }
+        is State.Ready -> found(item)
         is State.Working -> text(R.string.working, state.face, state.faces)
         is State.Done -> text(if (state.faces.any { it.isMatch }) R.string.done_bad else R.string.done_good)
         is State.Failed -> text(R.string.failed_title)
@@ -24,7 +24,7 @@ class Words(private val context: Context) {
         is State.Ready -> hints(item).joinToString("\n")
         is State.Working -> if (state.attempt > 1) text(R.string.attempt, state.attempt) else ""
         is State.Done -> {
-            val changes = item.changes.map { context.say(it) }
+            val changes = item.changes[state.metadata].orEmpty().map { context.say(it) }
             (state.faces.map { result(it) } + advice(state, session) + changes).joinToString("\n")
         }
         is State.Failed -> state.line
@@ -40,15 +40,16 @@ class Words(private val context: Context) {
         }
         if (session.isBusy) return text(R.string.looking)
         if (done == 0) return count(R.plurals.photos, session.items.size)
-        return listOf(count(R.plurals.done_photos, done), if (failed > 0) count(R.plurals.failed_photos, failed) else "")
-            .filter { it.isNotEmpty() }.joinToString(", ")
+        val failures = if (failed > 0) count(R.plurals.failed_photos, failed) else null
+        return listOfNotNull(count(R.plurals.done_photos, done), failures).joinToString(", ")
     }
 
     /** What lies below it: how many faces there are, or are still a match. */
     fun detail(session: Session): String {
         val results = session.items.mapNotNull { it.state as? State.Done }
         val matches = results.sumOf { done -> done.faces.count { it.isMatch } }
-        if (results.isNotEmpty()) return if (matches > 0) count(R.plurals.matches, matches) else text(R.string.done_good)
+        if (matches > 0) return count(R.plurals.matches, matches)
+        if (results.isNotEmpty()) return text(R.string.done_good)
         val faces = session.items.sumOf { it.detection?.faces?.size ?: 0 }
         return if (session.isBusy || faces == 0) "" else count(R.plurals.faces, faces)
     }
@@ -57,7 +58,7 @@ class Words(private val context: Context) {
     fun line(item: Item): String = when (val state = item.state) {
         is State.Waiting -> text(R.string.waiting)
         is State.Looking -> text(R.string.looking)
-        is State.Ready -> item.detection!!.faces.size.let { if (it == 0) text(R.string.no_face) else count(R.plurals.faces, it) }
+        is State.Ready -> found(item)
         is State.Working -> text(R.string.working, state.face, state.faces)
         is State.Done -> {
             val matches = state.faces.count { it.isMatch }
@@ -83,7 +84,8 @@ class Words(private val context: Context) {
     fun marks(item: Item, seen: Detection): List<Mark> {
         val faces = seen.faces.mapIndexed { at, face ->
             val isChosen = !item.isLeftOut(face)
-            Mark(face, at + 1, isChosen, false, text(if (isChosen) R.string.face_box else R.string.face_left_out, at + 1))
+            val words = text(if (isChosen) R.string.face_box else R.string.face_left_out, at + 1)
+            Mark(face, at + 1, isChosen, false, words)
         }
         return faces + seen.unsure.map { Mark(it, 0, false, true, text(R.string.face_unsure)) }
     }
@@ -94,6 +96,9 @@ class Words(private val context: Context) {
         val marks = item.detection?.let { marks(item, it) }.orEmpty()
         return (listOf(text(R.string.photo_of_original)) + marks.map { it.words }).joinToString("; ")
     }
+
+    private fun found(item: Item): String =
+        item.detection!!.faces.size.let { if (it == 0) text(R.string.no_face) else count(R.plurals.faces, it) }
 
     private fun hints(item: Item): List<String> {
         val seen = item.detection!!

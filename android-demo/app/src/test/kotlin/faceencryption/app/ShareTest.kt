@@ -41,7 +41,8 @@ class ShareTest : AppTest() {
         val columns = arrayOf("_display_name", "relative_path", "is_pending", "mime_type")
         app.contentResolver.query(done.saved!!, columns, null, null, null)!!.use {
             it.moveToFirst()
-            assertEquals(listOf("holiday_protected.jpg", "Pictures/Face Encryption", "0", "image/jpeg"), List(4) { at -> it.getString(at).trimEnd('/') })
+            val row = List(4) { at -> it.getString(at).trimEnd('/') }
+            assertEquals(listOf("holiday_protected.jpg", "Pictures/Face Encryption", "0", "image/jpeg"), row)
         }
         screen.press(R.string.finish)
         assertTrue(screen.get().isFinishing)
@@ -59,7 +60,8 @@ class ShareTest : AppTest() {
         screen.protect()
         val session = screen.get().session
         assertEquals(8, done(session).size)
-        assertTrue((session.items[3].state as State.Failed).line, (session.items[3].state as State.Failed).line.contains("fetch the photo again"))
+        val broken = (session.items[3].state as State.Failed).line
+        assertTrue(broken, broken.contains("fetch the photo again"))
         assertEquals("no face found; nothing was written", (session.items[6].state as State.Failed).line)
         assertEquals("8 photos protected, 2 failed", screen.text(R.id.status))
         screen.press(R.string.save)
@@ -138,6 +140,20 @@ class ShareTest : AppTest() {
     }
 
     @Test
+    fun `what else is in the file stays where the user wants it`() {
+        val commented = person().let { it.copyOf(2) + byteArrayOf(-1, 0xfe.toByte(), 0, 5, 65, 66, 67) + it.drop(2) }
+        val screen = openReady(send(Gallery.put("a.jpg", commented)))
+        screen.protect()
+        assertTrue("removed from the file: comments" in screen.text(R.id.detail).lines())
+        assertFalse(String(done(screen.get().session).single().file.readBytes(), Charsets.ISO_8859_1).contains("ABC"))
+        screen.get().findViewById<View>(R.id.again).performClick()
+        screen.get().findViewById<View>(R.id.keep).performClick()
+        screen.protect()
+        assertTrue("still in the file: comments" in screen.text(R.id.detail).lines())
+        assertTrue(String(done(screen.get().session).single().file.readBytes(), Charsets.ISO_8859_1).contains("ABC"))
+    }
+
+    @Test
     fun `what was protected can be changed and protected again`() {
         val screen = openReady(send(Gallery.put("a.jpg", person())))
         screen.protect()
@@ -203,8 +219,10 @@ class ShareTest : AppTest() {
         assertEquals("image/jpeg", app.contentResolver.getType(address))
         assertThrows(FileNotFoundException::class.java) { app.contentResolver.openOutputStream(address, "w") }
         val session = "content://faceencryption.app.share/sessions/${screen.get().session.id}"
-        for (other in listOf("$session/source-0", "$session/results/../source-0", "content://faceencryption.app.share/../../x")) {
-            assertThrows(other, FileNotFoundException::class.java) { app.contentResolver.openInputStream(Uri.parse(other)) }
+        val outside = "content://faceencryption.app.share/../../x"
+        for (other in listOf("$session/source-0", "$session/results/../source-0", outside)) {
+            val opened = { app.contentResolver.openInputStream(Uri.parse(other)) }
+            assertThrows(other, FileNotFoundException::class.java) { opened() }
         }
         screen.get().finish()
         screen.pause().stop().destroy()

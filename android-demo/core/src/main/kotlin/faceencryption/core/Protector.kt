@@ -81,10 +81,12 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
             }
         }
         cancel.check()
-        val encoded = photo.encode()
+        val encoded = photo.encode(settings.metadata)
         val squares = photo.readSquares(encoded, parts.map { it.square })
         val results = done.mapIndexed { at, face -> result(photo, face, squares[at], cancel) }
-        return ProtectedPhoto(photo.format, encoded, results, listOf("faces found: ${seen.faces.size}") + hints + photo.notes)
+        val changes = photo.messages(settings.metadata).map { it.toString() }
+        val notes = listOf("faces found: ${seen.faces.size}") + hints + changes
+        return ProtectedPhoto(photo.format, encoded, results, notes)
     }
 
     private class Done(val subject: Subject, val plan: Plan, val seconds: Double)

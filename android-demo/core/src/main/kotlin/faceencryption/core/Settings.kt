@@ -1,5 +1,7 @@
 package faceencryption.core
 
+import faceencryption.core.photo.MetadataPolicy
+
 /** The names that the artifacts give to strengths and efforts, from the least on. */
 val STRENGTHS = listOf("low", "medium", "high")
 val EFFORTS = listOf("fast", "normal", "thorough")
@@ -17,6 +19,7 @@ private const val MAX_STEPS = 1000
  * @param boxes faces drawn by hand.
  * @param minScore from this score of the detector on something counts as a face; null for what the artifacts say.
  * @param gallery what [Protector.enroll] returned of photos by which the people are known.
+ * @param metadata what becomes of EXIF, XMP and comments.
  * @throws SettingError a number is out of range.
  */
 class Settings(
@@ -28,6 +31,7 @@ class Settings(
     val boxes: List<Box> = emptyList(),
     val minScore: Double? = null,
     val gallery: List<FloatArray> = emptyList(),
+    val metadata: MetadataPolicy = MetadataPolicy.STRIP,
 ) {
     init {
         if (steps != null && steps !in 1..MAX_STEPS) throw SettingError("steps is $steps; it is from 1 to $MAX_STEPS")
