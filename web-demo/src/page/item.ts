@@ -3,6 +3,7 @@
 import { type Box, type Detection, type Face, withFaces } from "../core/faces";
 import type { Progress } from "../core/protector";
 import type { Protected } from "../worker/protocol";
+import { shrink } from "./previews";
 
 /** The longer side of what the page shows, in pixels. */
 const [PREVIEW, THUMBNAIL] = [1600, 144];
@@ -84,25 +85,4 @@ export class Item {
     this.clearResult();
     for (const url of [this.url, this.preview, this.thumbnail]) URL.revokeObjectURL(url);
   }
-}
-
-/** Return a picture whose longer side is so long at most; undefined where it cannot be decoded. */
-async function shrink(file: Blob, side: number): Promise<Blob | undefined> {
-  let bitmap: ImageBitmap;
-  try {
-    bitmap = await createImageBitmap(file);
-  } catch {
-    return undefined;
-  }
-  const scale = side / Math.max(bitmap.width, bitmap.height);
-  if (scale >= 1) {
-    bitmap.close();
-    return file;
-  }
-  const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
-  const context = canvas.getContext("2d")!;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return canvas.convertToBlob(file.type === "image/jpeg" ? { type: file.type, quality: 0.95 } : { type: "image/png" });
 }

@@ -2,7 +2,7 @@
 
 `kept.py make SOURCE FOLDER` writes photos that tell much. `kept.py compare FOLDER` takes JSON on stdin: what the page
 would write of each photo in the folder, `exif`, `xmp` (base64), `comments` (name and text) and `notes`. It prints JSON:
-what differs, of each photo.
+what differs, of each photo. `kept.py same PHOTO WRITTEN` prints what differs in a file that the page wrote.
 """
 
 import base64
@@ -51,21 +51,25 @@ def write_photos(source: Path, folder: Path) -> None:
 def compare(path: Path, theirs: dict[str, Any]) -> list[str]:
     """Return what the page would write otherwise than Python does."""
     photo = read_photo(path.read_bytes(), "keep")
-    written = Image.open(io.BytesIO(photo.encode()))
-    texts = {name: str(text) for name, text in getattr(written, "text", {}).items()}
-    xmp = written.info.get("xmp") or texts.get("XML:com.adobe.xmp", "").encode()
-    if written.format == "PNG":
-        comments = {name: text for name, text in texts.items() if name != "XML:com.adobe.xmp"}
-    else:
-        comment = written.info.get("comment", b"").decode("latin-1")
-        comments = {"comment": comment} if comment else {}
+    written = read_written(io.BytesIO(photo.encode()))
     pairs = {
-        "exif": (tags(written.info.get("exif", b"")), tags(base64.b64decode(theirs["exif"]))),
-        "xmp": (canonical(xmp), canonical(base64.b64decode(theirs["xmp"]))),
-        "comments": (comments, dict(theirs["comments"])),
-        "notes": ([note for note in photo.notes if note.startswith(("removed", "still"))], theirs["notes"]),
+        "exif": (tags(written["exif"]), tags(theirs["exif"])),
+        "xmp": (canonical(written["xmp"]), canonical(theirs["xmp"])),
+        "comments": (written["comments"], dict(theirs["comments"])),
     }
+    if "notes" in theirs:
+        pairs["notes"] = ([note for note in photo.notes if note.startswith(("removed", "still"))], theirs["notes"])
     return [f"{name}: {ours!r} and {other!r}" for name, (ours, other) in pairs.items() if ours != other]
+
+
+def read_written(file: Path | io.BytesIO) -> dict[str, Any]:
+    """Return the metadata of a file as `compare` takes them."""
+    image = Image.open(file)
+    texts = {name: str(text) for name, text in getattr(image, "text", {}).items()}
+    packet = texts.pop("XML:com.adobe.xmp", "").encode()
+    if comment := image.info.get("comment"):
+        texts["comment"] = comment.decode("latin-1")
+    return {"exif": image.info.get("exif", b""), "xmp": image.info.get("xmp", packet), "comments": texts}
 
 
 def canonical(xmp: bytes) -> str:
@@ -87,6 +91,11 @@ def tags(block: bytes) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         write_photos(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1] == "same":
+        json.dump(compare(Path(sys.argv[2]), read_written(Path(sys.argv[3]))), sys.stdout)
     else:
-        folder = Path(sys.argv[2])
-        json.dump({name: compare(folder / name, theirs) for name, theirs in json.load(sys.stdin).items()}, sys.stdout)
+        folder, results = Path(sys.argv[2]), {}
+        for name, theirs in json.load(sys.stdin).items():
+            decoded = {key: base64.b64decode(theirs[key]) for key in ("exif", "xmp")}
+            results[name] = compare(folder / name, theirs | decoded)
+        json.dump(results, sys.stdout)

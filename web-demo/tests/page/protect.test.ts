@@ -64,6 +64,10 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
     return text;
   }
 
+  const openMore = async () => {
+    if (!(await page.locator("[data-key=metadata]").isVisible())) await page.locator(".more > summary").click();
+  };
+
   it("is protected, and saved under its own name", async () => {
     const text = await protect(astronaut);
     expect(text).toContain("The face no longer matches.");
@@ -94,6 +98,45 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
       if (name.startsWith("grey")) expect.soft(result.grey, name).toBe(true);
       for (const note of result.notes) expect.soft(texts[name]?.toLowerCase() ?? note, name).toContain(note.toLowerCase().split(" at ")[0]);
     }
+  });
+
+  it.skipIf(!hasPython)("keeps what its file tells where that is asked for, as in Python", { timeout: 600_000 }, async () => {
+    const made = mkdtempSync(join(tmpdir(), "told-"));
+    runPython("../core/kept.py", "make", astronaut, made);
+    for (const name of ["told6.jpg", "told6.png", "told6.webp"]) {
+      await page.setInputFiles("#files", join(made, name));
+      await page.locator("#stage h2", { hasText: name }).waitFor();
+      await page.locator("[data-key=protect]").waitFor();
+      await page.locator("[data-key=draw]").focus();
+      await page.keyboard.press("Enter"); // the face is too small to be found
+      await openMore();
+      await page.locator("[data-key=metadata]").check();
+      await page.locator("[data-key=protect]").click();
+      await page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
+      expect(await page.locator(".notes").innerText()).toContain("Still in the file: EXIF, GPS position, serial numbers, author, XMP");
+      const [download] = await Promise.all([page.waitForEvent("download"), page.locator("[data-key=save]").click()]);
+      const path = join(made, `${name}.written`);
+      await download.saveAs(path);
+      expect(JSON.parse(runPython("../core/kept.py", "same", join(made, name), path)), name).toEqual([]);
+      await page.locator("[data-key=change]").click();
+      await page.locator("[data-key=metadata]").uncheck();
+      await page.locator("[data-key=remove]").click();
+    }
+  });
+
+  it("moves away from other photos of the person, too", async () => {
+    await page.setInputFiles("#files", astronaut);
+    await page.locator("[data-key=protect]").waitFor();
+    await openMore();
+    await page.setInputFiles("#gallery", astronaut);
+    await page.getByText("1 face in 1 photo.").waitFor({ timeout: 120_000 });
+    await page.locator("[data-key=protect]").click();
+    await page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
+    expect(await page.locator(".results").innerText()).toContain("moved away from 1 more photo of the person, too");
+    await page.locator("[data-key=change]").click();
+    await page.locator("[data-key=gallery-clear]").click();
+    expect(await page.getByText("1 face in 1 photo.").count()).toBe(0);
+    await page.locator("[data-key=remove]").click();
   });
 
   it("is refused in one line where it is none", async () => {
