@@ -148,7 +148,7 @@ def main() -> None:
     x0, _, x1, _ = subject.protect(data, settings).faces[0].face.box
     timed = stages(lambda: subject.protect(data, settings), options.repeats)
     imports, peak = fresh_process(data, options)
-    rows = {"imports: numpy, onnxruntime, Pillow": imports, "load detector, recognizer, attack": load} | timed
+    rows = {"imports: numpy, onnxruntime, Pillow": imports, "load detector, reference, attack": load} | timed
     width, height = SIZE
     print(
         f"{width} x {height} JPEG of {len(data) / 1e6:.1f} MB, one face of {x1 - x0:.0f} px, {options.steps} steps,"
