@@ -171,8 +171,8 @@ def compare_operations(turn: int, kept: list[Operation]) -> None:
             first.setdefault(operation.kind, index)
     print(f"\n| step {turn}: operation | there are | differ | most | the first |\n| --- | --- | --- | --- | --- |")
     for kind, index in first.items():
-        far = differ[kind]
-        counts = f"{len(far)} | {np.count_nonzero(far)} | {max(far):.2g}"
+        distances = differ[kind]
+        counts = f"{len(distances)} | {np.count_nonzero(distances)} | {max(distances):.2g}"
         print(f"| {kind} | {counts} | {index} of {len(kept)}, `{kept[index].result}` |")
     print(f"\nEqual in every bit: {', '.join(sorted(set(differ) - set(first)))}.")
 

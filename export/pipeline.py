@@ -25,9 +25,10 @@ from .graph.weights import WeightsFile
 from .manifest import MANIFEST, OWN, describe, sha256, write_manifest
 from .quantize.calibration import Cut, calibrate, faces_of, images_of, read_ranges, write_ranges
 from .quantize.float_form import float_gradient
-from .quantize.integer import Arithmetic, integer_gradient, round_scales, round_weights
+from .quantize.integer import Arithmetic, integer_gradient
 from .quantize.maps import Range, RangesError
 from .quantize.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
+from .quantize.rounding import round_scales, round_weights
 from .specs import (
     GraphSpec,
     Unrolled,
