@@ -1,7 +1,6 @@
 """What all tests share: the exported artifacts, the real data where it is at hand, and a photo that everybody has."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,35 +11,70 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from .tracing import Trace, find_strace, trace
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def artifacts(request: pytest.FixtureRequest) -> Path:
     """All graphs, from the shipped checkpoint; FACE_ENCRYPTION_TEST_ARTIFACTS names a folder to use instead."""
     if given := os.environ.get("FACE_ENCRYPTION_TEST_ARTIFACTS"):
         return Path(given).resolve()
-    return _exported(tmp_path_factory.mktemp("export") / "artifacts")
+    folder: Path = request.getfixturevalue("exported")[0]
+    return folder
 
 
 @pytest.fixture(scope="session")
-def own_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with our recognizer as the only surrogate."""
-    return _exported(tmp_path_factory.mktemp("export") / "own", alone=True)
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trace | None]:
+    """What `face-encryption export` makes, and what it was seen to do on the way, where strace may look."""
+    folder = tmp_path_factory.mktemp("export")
+    out, strace = folder / "artifacts", find_strace()
+    if strace:
+        found = trace(strace, folder, "export", "--out", out)
+        assert found.exit_code == 0
+        return out, found
+    subprocess.run([sys.executable, "-m", "face_encryption.runtime", "export", "--out", out], check=True)
+    return out, None
 
 
 @pytest.fixture(scope="session")
-def float_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ours alone, its attacks in floats, which can be compared number by number."""
-    return _exported(tmp_path_factory.mktemp("export") / "floats", alone=True, arithmetic="fp32")
+def own_attacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cloak of our recognizer alone, and the detector, as an export writes and before it compares them."""
+    return _attacks(tmp_path_factory.mktemp("own"), "int8")
 
 
-def _exported(folder: Path, alone: bool = False, arithmetic: Literal["fp32"] | None = None) -> Path:
-    from face_encryption.export.cli import CHECKPOINT, SURROGATES
-    from face_encryption.export.pipeline import export_artifacts
-    from face_encryption.training.distill.aligned import read_recognizers
+@pytest.fixture(scope="session")
+def float_attacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in floats, which can be compared number by number, with the attack on labels and the recognizer."""
+    return _attacks(tmp_path_factory.mktemp("floats"), "fp32")
 
-    export_artifacts(CHECKPOINT, folder, {} if alone else read_recognizers(SURROGATES), arithmetic=arithmetic)
+
+def _attacks(folder: Path, arithmetic: Literal["int8", "fp32"]) -> Path:
+    from face_encryption.export import pipeline, specs
+    from face_encryption.export.attack.ensemble import source
+    from face_encryption.export.attack.surrogate import FEATURE, LABEL, fold
+    from face_encryption.export.cli import CHECKPOINT, MODELS
+    from face_encryption.export.graph.build import gradient_graph
+    from face_encryption.export.manifest import sha256
+    from face_encryption.export.quantize.float_form import float_gradient
+    from face_encryption.export.quantize.integer import integer_gradient
+    from face_encryption.training.checkpoint import load_checkpoint
+
+    own, digest = fold(*load_checkpoint(CHECKPOINT)), sha256(CHECKPOINT)
+    ranges = pipeline.ranges_at_hand(CHECKPOINT, digest, arithmetic)
+    writer = pipeline.GraphWriter(folder, digest, {})
+    cloak = (
+        integer_gradient(float_gradient(own, FEATURE), ranges["feature"]) if ranges else gradient_graph(own, FEATURE)
+    )
+    graphs = [specs.detector_spec(MODELS), *specs.feature_specs([cloak], [source(own)], pipeline.NOTHING)]
+    if arithmetic == "fp32":
+        graphs.append(specs.recognizer_spec(own))
+        graphs += specs.label_specs(gradient_graph(own, LABEL), own.size, pipeline.NOTHING)
+    for spec in graphs:
+        if not spec.kind.endswith("unrolled"):
+            writer.save(spec)
+    writer.weights.write(folder)
     return folder
 
 
@@ -78,7 +112,7 @@ def astronaut() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def strace() -> str:
     """The program that shows what a process asks of the kernel, and can refuse it; Linux alone has it."""
-    found = shutil.which("strace")
-    if not found or subprocess.run([found, "-qq", "-o", os.devnull, "true"], capture_output=True).returncode:
+    program = find_strace()
+    if program is None:
         pytest.skip("strace is not installed or not permitted")
-    return found
+    return program

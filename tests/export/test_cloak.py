@@ -1,6 +1,8 @@
 """A cloak of several recognizers: theirs read from ONNX, its graph against PyTorch, and the runtime that uses it."""
 
 import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
@@ -21,7 +24,7 @@ from face_encryption.export.attack.surrogate import FEATURE
 from face_encryption.export.attack.views import shrink
 from face_encryption.export.attack.warp import DRAWS, bicubic_weights, draw_warp
 from face_encryption.export.cases import picture
-from face_encryption.export.cli import CHECKPOINT
+from face_encryption.export.cli import CHECKPOINT, SURROGATES, export
 from face_encryption.export.graph.build import (
     cloak_begin_graph,
     cloak_end_graph,
@@ -32,7 +35,6 @@ from face_encryption.export.graph.build import (
 )
 from face_encryption.export.graph.loop import looped
 from face_encryption.export.graph.unroll import unroll
-from face_encryption.export.pipeline import export_artifacts
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.distill.aligned import AlignedRecognizer, RecognizerError, align, read_recognizers
@@ -240,20 +242,52 @@ def test_every_shape_of_a_step_is_fixed(others: dict[str, AlignedRecognizer]) ->
     assert all(size.HasField("dim_value") for shape in shapes.values() for size in shape)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of a checkpoint of one's own, with another recognizer beside the shipped one and weights in int8."""
+    folder = tmp_path_factory.mktemp("cloak")
+    out = folder / "artifacts"
+    for name in (CHECKPOINT.name, "ranges.json", "mobilefacenet.onnx"):
+        shutil.copy(CHECKPOINT.with_name(name), folder)
+    small_network(folder / "two.onnx", size=72, seed=1)
+    two = f'{SURROGATES.read_text()}\n[two]\nmodel = "two.onnx"\nmean = 127.5\nstd = 128\nthreshold = 0.25\n'
+    (folder / "both.toml").write_text(two)
+    out.mkdir()
+    for name in ("attack-label-8.onnx", "notes.txt"):  # what earlier versions wrote, and what is not ours
+        (out / name).write_text("before")
+    options: dict[str, object] = {
+        "checkpoint": folder / CHECKPOINT.name,
+        "surrogates": folder / "both.toml",
+        "out": out,
+    }
+    options |= {"precision": "int8", "unroll": 3, "side": 96}
+    result = CliRunner().invoke(export, [f"--{name}={value}" for name, value in options.items()])
+    assert result.exit_code == 0, result.output
+    assert "cloak-reference" in result.output
+    return out
+
+
+def test_an_export_replaces_an_earlier_one(folder: Path) -> None:
+    found = json.loads((folder / "manifest.json").read_text())
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"manifest.json", "notes.txt", *found["files"]}
+    assert "attack-label-8.onnx" not in names
+    graph = found["graphs"]["attack-label-3"]
+    assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
+    assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
+    assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "int8")
+    assert (folder / "weights.bin").stat().st_size <= 11.6e6  # one copy for all graphs
+
+
 def test_protect_uses_the_cloak_that_was_exported(
-    others: dict[str, AlignedRecognizer],
-    astronaut: NDArray[np.uint8],
-    tmp_path: Path,
-    printed_on_loading: Callable[[Path], str],
+    folder: Path, astronaut: NDArray[np.uint8], printed_on_loading: Callable[[Path], str]
 ) -> None:
-    checks = export_artifacts(CHECKPOINT, tmp_path / "artifacts", surrogates=others, report=lambda _: None)
-    assert {check.graph for check in checks} > {"attack-feature.onnx", "cloak-reference.onnx"}
-    assert printed_on_loading(tmp_path / "artifacts") == ""
-    protector = Protector(tmp_path / "artifacts")
+    assert printed_on_loading(folder) == ""
+    protector, others = Protector(folder), read_recognizers(folder.parent / "both.toml")
     manifest = protector.artifacts.manifest
-    thresholds = [0.25, 0.4, protector.artifacts.manifest.recognizer.threshold]
-    assert [each.name for each in manifest.surrogates] == ["one", "two", "recognizer"]
-    assert [each.embedding for each in manifest.surrogates] == [20, 20, 512]
+    thresholds = [0.3565, 0.25, manifest.recognizer.threshold]
+    assert [each.name for each in manifest.surrogates] == ["mobilefacenet", "two", "recognizer"]
+    assert [each.embedding for each in manifest.surrogates] == [192, 20, 512]
     assert [each.threshold for each in manifest.surrogates] == thresholds
     assert [manifest.content["graphs"][f"attack-feature-step-{turn}"]["turn"] for turn in range(3)] == [0, 1, 2]
     assert manifest.content["licences"][-2]["licence"] == "MIT"
@@ -271,11 +305,11 @@ def test_protect_uses_the_cloak_that_was_exported(
     darker = io.BytesIO()
     Image.fromarray(astronaut[:, ::-1] // 2).save(darker, "PNG")
     gallery = protector.enroll(darker.getvalue())
-    assert gallery.shape == (1, 20 + 20 + 512)
+    assert gallery.shape == (1, 192 + 20 + 512)
     known = protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery))
     assert known.faces[0].gallery == 1
     assert known.data != protected.data
-    with pytest.raises(SettingError, match=r"\[1, 512\], not \[N, 552\]"):
+    with pytest.raises(SettingError, match=r"\[1, 512\], not \[N, 724\]"):
         protector.protect(png.getvalue(), Settings(steps=2, gallery=gallery[:, :512]))
 
 

@@ -68,16 +68,16 @@ class Setup:
 
 
 @pytest.fixture(scope="module")
-def setup(float_artifacts: Path, own_artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
+def setup(float_attacks: Path, own_attacks: Path, astronaut: NDArray[np.uint8]) -> Setup:
     model, description = load_checkpoint(CHECKPOINT)
     surrogate = Surrogate(model, description).eval()
-    found = detect(ort.InferenceSession(str(own_artifacts / "detector.onnx")), astronaut)[0]
+    found = detect(ort.InferenceSession(str(own_attacks / "detector.onnx")), astronaut)[0]
     face, corner = cut_square(astronaut, found.box, description.crop_margin)
     sessions = {
-        "float": ort.InferenceSession(str(float_artifacts / "attack-feature.onnx")),
-        "integer": ort.InferenceSession(str(own_artifacts / "attack-feature.onnx")),
+        "float": ort.InferenceSession(str(float_attacks / "attack-feature.onnx")),
+        "integer": ort.InferenceSession(str(own_attacks / "attack-feature.onnx")),
     }
-    steps = {"float": CloakSteps.of_folder(float_artifacts), "integer": CloakSteps.of_folder(own_artifacts)}
+    steps = {"float": CloakSteps.of_folder(float_attacks), "integer": CloakSteps.of_folder(own_attacks)}
     return Setup(sessions, steps, surrogate, source(surrogate), face, found.keypoints - np.array(corner, np.float32))
 
 

@@ -98,10 +98,10 @@ class Setup:
 
 
 @pytest.fixture(scope="module")
-def setup(float_artifacts: Path, astronaut: NDArray[np.uint8]) -> Setup:
-    graphs = Graphs(float_artifacts)
+def setup(float_attacks: Path, astronaut: NDArray[np.uint8]) -> Setup:
+    graphs = Graphs(float_attacks)
     model, description = load_checkpoint(CHECKPOINT)
-    detector = ort.InferenceSession(str(float_artifacts / "detector.onnx"))
+    detector = ort.InferenceSession(str(float_attacks / "detector.onnx"))
     face, _ = cut_square(astronaut, detect(detector, astronaut)[0].box, description.crop_margin)
     setup = Setup(graphs, Surrogate(model, description).eval(), face, 0)
     setup.own = int(setup.recognize(face)[1].argmax())

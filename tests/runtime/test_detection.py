@@ -46,7 +46,7 @@ def test_small_and_cut_faces_are_named() -> None:
     assert small.startswith("face 3 at 150,20 to 165,35 is only 15 pixels large")
 
 
-def test_a_closer_look_finds_small_faces(own_artifacts: Path, astronaut: NDArray[np.uint8]) -> None:
+def test_a_closer_look_finds_small_faces(artifacts: Path, astronaut: NDArray[np.uint8]) -> None:
     """Faces of 24 pixels in a photo of 12 megapixels, some of them where the parts that are looked at meet."""
     photo = np.full((3000, 4000, 3), 90, np.uint8)
     head = astronaut[20:250, 100:350]  # with a face of some 100 pixels
@@ -54,7 +54,7 @@ def test_a_closer_look_finds_small_faces(own_artifacts: Path, astronaut: NDArray
     corners = [(300, 420), (820, 1500), (1560, 2050), (2450, 700), (3900, 2900), (3100, 1480)]
     for x, y in corners:
         photo[y : y + 55, x : x + 60] = small
-    protector = Protector(own_artifacts)
+    protector = Protector(artifacts)
     seen = protector.look(photo, small_faces=True)
     assert len(protector.look(photo).faces) < len(corners)
     found = [any(x < (face.box[0] + face.box[2]) / 2 < x + 60 for face in seen.faces) for x, _ in corners]
