@@ -22,6 +22,7 @@ from face_encryption.export.quantize.calibration import HEADROOM, calibrate, fac
 from face_encryption.export.quantize.float_form import float_gradient
 from face_encryption.export.quantize.integer import integer_gradient, ranged
 from face_encryption.export.quantize.maps import Range, RangesError
+from face_encryption.export.quantize.rounding import round_scales, round_weights
 from face_encryption.runtime.cli import main
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description, save_checkpoint
@@ -119,6 +120,23 @@ def test_all_convolutions_are_in_integers(exported: Callable[[], ir.Model], rang
     after = [node.op_type for node in integer_gradient(exported(), ranges).graph]
     assert after.count("QLinearConv") >= len(before)
     assert not {"Conv", "ConvTranspose", "Gemm"}.intersection(after)
+
+
+@pytest.mark.parametrize("rounding", [round_weights, round_scales])
+def test_what_is_rounded_at_export_is_what_a_runtime_rounds(
+    exported: Callable[[], ir.Model], ranges: list[Range], rounding: Callable[[ir.Model], ir.Model]
+) -> None:
+    model = integer_gradient(exported(), ranges)
+    reference = torch.ones(model.graph.inputs[1].shape.numpy()[0]) / 20  # type: ignore[union-attr]
+    feed = {"image": image(3), "reference": reference}
+    before, ranging = run(model, feed), [node.op_type for node in model.graph].count("ReduceMax")
+    done = rounding(model)
+    for got, want in zip(run(done, feed), before, strict=True):
+        assert np.array_equal(got, want)
+    kernels = [each.const_value for each in done.graph.initializers.values() if each.shape and len(each.shape) == 4]
+    floats = [each for each in kernels if each is not None and each.dtype == ir.DataType.FLOAT and each.size > 100]
+    assert bool(floats) == (rounding is round_scales)  # which leaves the weights as they are
+    assert [node.op_type for node in done.graph].count("ReduceMax") < ranging
 
 
 def test_integer_weights_are_made_when_the_graph_is_loaded(
