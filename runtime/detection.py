@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SettingError
 from .faces import Box, Face, Runnable, check_image, detect
 
 # Boxes with a greater overlap, intersection over union, show the same face.
@@ -87,6 +88,15 @@ def _shared_part(one: Box, two: Box) -> float:
         return 0.0
     areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, two)]
     return width * height / (areas[0] + areas[1] - width * height)
+
+
+def choose_faces(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:
+    """Return the numbers of the faces to protect, ascending; raises `SettingError` for one that is not there."""
+    if numbers is None:
+        return list(range(1, len(faces) + 1))
+    if missing := [number for number in numbers if number > len(faces)]:
+        raise SettingError(f"there is no face {missing[0]}; the photo has {len(faces)}, numbered from left to right")
+    return sorted(set(numbers))
 
 
 def detect_small(session: Runnable, image: NDArray[np.uint8], score_threshold: float) -> list[Face]:

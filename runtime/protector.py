@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .artifacts import Artifacts
 from .attack import Attack
 from .comparison import Subject, matches
-from .detection import Detection, find_faces
+from .detection import Detection, choose_faces, find_faces
 from .errors import NoFaceError, PhotoError, SettingError
 from .faces import Box, Face
 from .manifest import OWN, Manifest
@@ -206,7 +206,7 @@ class Protector:
         faces, hints = seen.faces, detection_notes(seen)
         if not faces:
             raise NoFaceError("; ".join(["no face found; nothing was written", *hints]))
-        parts = [cut_part(photo, number, faces[number - 1], margin) for number in _choose(faces, settings.faces)]
+        parts = [cut_part(photo, number, faces[number - 1], margin) for number in choose_faces(faces, settings.faces)]
         return parts, (f"faces found: {len(faces)}", *hints)
 
     def _embed(self, part: Part, square: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -293,12 +293,3 @@ class Protector:
         for needed in (self.artifacts.recognizer if settings.labelled else self.artifacts.cloak_reference, graph):
             needed.load()  # here, so that loading does not count as the time of the first face
         return Attack(graph, plans, label)
-
-
-def _choose(faces: list[Face], numbers: tuple[int, ...] | None) -> list[int]:
-    """Return the numbers of the faces to protect, ascending."""
-    if numbers is None:
-        return list(range(1, len(faces) + 1))
-    if missing := [number for number in numbers if number > len(faces)]:
-        raise SettingError(f"there is no face {missing[0]}; the photo has {len(faces)}, numbered from left to right")
-    return sorted(set(numbers))
