@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from face_encryption.export.attack.cloak import CloakReference, Source, cloak_in_turn
+from face_encryption.export.attack.cloak import CloakReference, Source, cloak_in_turn, turns_of
 from face_encryption.export.attack.ensemble import other_source, other_surrogate
 from face_encryption.export.attack.face_mask import UPRIGHT
 from face_encryption.export.attack.surrogate import FEATURE
@@ -181,12 +181,13 @@ def test_a_face_without_keypoints_is_seen_upright(others: dict[str, AlignedRecog
     assert abs(float(upright.turn[1])) < 0.01
 
 
-@pytest.mark.parametrize("steps", [2, 4])
+@pytest.mark.parametrize("steps", [3, 6])
 def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], steps: int) -> None:
     found = sources(others)
     surrogates = [other_surrogate(recognizer) for recognizer in others.values()]
     gradients = [gradient_graph(each, FEATURE) for each in surrogates]
-    graph = looped(cloak_graph(gradients, found, range(2)), 2)
+    turns = turns_of(len(found))
+    graph = looped(cloak_graph(gradients, found, turns), len(turns))
     reference = cloak_reference_graph(gradients, found)
     assert {node.domain for each in (graph, reference) for node in each.graph} == {""}
     shown = {"face": picture(100), "keypoints": KEYPOINTS}
@@ -276,7 +277,7 @@ def test_an_export_replaces_an_earlier_one(folder: Path) -> None:
     assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
     assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
     assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "int8")
-    assert (folder / "weights.bin").stat().st_size <= 11.6e6  # one copy for all graphs
+    assert (folder / "weights.bin").stat().st_size <= 15e6  # one copy for all graphs
 
 
 def test_protect_uses_the_cloak_that_was_exported(
