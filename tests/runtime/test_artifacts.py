@@ -90,8 +90,8 @@ def test_a_strength_without_rungs_is_named(tmp_path: Path) -> None:
 
 
 def test_another_format(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactsError, match="format 7, this program reads 6; export again with this version"):
-        read_manifest(artifacts_folder(tmp_path, format=7))
+    with pytest.raises(ArtifactsError, match="format 6, this program reads 7; export again with this version"):
+        read_manifest(artifacts_folder(tmp_path, format=6))
 
 
 @pytest.mark.parametrize(
