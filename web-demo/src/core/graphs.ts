@@ -3,11 +3,11 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import { ArtifactsError } from "./errors";
-import { release } from "./photo/bytes";
+import { type Bytes, release } from "./photo/bytes";
 import type { GraphEntry, Manifest } from "./manifest";
 
 /** Returns the bytes of a file of the export, by its name. */
-export type FileReader = (name: string) => Promise<Uint8Array<ArrayBuffer>>;
+export type FileReader = (name: string) => Promise<Bytes>;
 
 export type Feeds = Record<string, ort.Tensor>;
 export type Outputs = Record<string, ort.Tensor>;
@@ -16,7 +16,8 @@ const WEIGHTS = "weights.bin";
 
 export class Graphs {
   readonly #sessions = new Map<string, Promise<ort.InferenceSession>>();
-  #weights: Promise<Uint8Array<ArrayBuffer>> | undefined;
+  /** What has been read and checked: of each graph until it is loaded, and the weights until they are dropped. */
+  readonly #files = new Map<string, Promise<Bytes>>();
 
   constructor(
     readonly manifest: Manifest,
@@ -38,6 +39,13 @@ export class Graphs {
       throw new ArtifactsError(`manifest.json: no graph of the kind ${which}; export the artifacts again`);
     }
     return found[0];
+  }
+
+  /** Read and check the files of graphs that are loaded later. */
+  async fetch(names: readonly string[]): Promise<void> {
+    const files = names.map((name) => this.#file(name));
+    if (WEIGHTS in this.manifest.files) files.push(WEIGHTS);
+    await Promise.all(files.map((file) => this.#checked(file)));
   }
 
   /** Load a graph, once. */
@@ -63,20 +71,17 @@ export class Graphs {
 
   /** Let go of the file of weights, of which each session has a copy; a graph loaded later reads it again. */
   async dropWeights(): Promise<void> {
-    const weights = this.#weights;
-    this.#weights = undefined;
+    const weights = this.#files.get(WEIGHTS);
+    this.#files.delete(WEIGHTS);
     if (weights) release(await weights);
   }
 
   async #create(name: string): Promise<ort.InferenceSession> {
-    const file = this.manifest.graphs[name]?.file ?? `${name}.onnx`;
+    const file = this.#file(name);
     const graph = await this.#checked(file);
+    this.#files.delete(file);
     const needsWeights = name !== this.name("detector") && WEIGHTS in this.manifest.files;
-    if (needsWeights) {
-      this.#weights ??= this.#checked(WEIGHTS);
-      this.#weights.catch(() => (this.#weights = undefined));
-    }
-    const externalData = needsWeights ? [{ path: WEIGHTS, data: await this.#weights! }] : undefined;
+    const externalData = needsWeights ? [{ path: WEIGHTS, data: await this.#checked(WEIGHTS) }] : undefined;
     try {
       return await ort.InferenceSession.create(graph, { executionProviders: ["wasm"], ...(externalData && { externalData }) });
     } catch (error) {
@@ -84,7 +89,21 @@ export class Graphs {
     }
   }
 
-  async #checked(file: string): Promise<Uint8Array<ArrayBuffer>> {
+  #file(name: string): string {
+    return this.manifest.graphs[name]?.file ?? `${name}.onnx`;
+  }
+
+  #checked(file: string): Promise<Bytes> {
+    let data = this.#files.get(file);
+    if (!data) {
+      data = this.#readChecked(file);
+      this.#files.set(file, data);
+      data.catch(() => this.#files.delete(file)); // so that a later try reads it again
+    }
+    return data;
+  }
+
+  async #readChecked(file: string): Promise<Bytes> {
     const entry = this.manifest.files[file];
     if (!entry) throw new ArtifactsError(`manifest.json: files.${file} is missing; export the artifacts again`);
     const data = await this.read(file);

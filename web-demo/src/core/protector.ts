@@ -67,13 +67,26 @@ export class Protector {
     private readonly codec: Codec,
   ) {}
 
-  /** Load the graphs that protecting a photo needs. */
+  /** Fetch all that protecting a photo needs, and load what finds the faces in it. */
   async load(): Promise<void> {
     const { graphs } = this;
-    // The largest first, which is ours: what it takes while it is loaded serves the others.
-    for (let turn = graphs.manifest.surrogates.length - 1; turn >= 0; turn--) await graphs.load(graphs.name("attack-feature-step", turn));
-    for (const kind of ["cloak-reference", "attack-feature-begin", "attack-feature-end", "detector"]) await graphs.load(graphs.name(kind));
-    await graphs.dropWeights();
+    const detector = graphs.name("detector");
+    await graphs.fetch([detector, ...this.#others()]);
+    await graphs.load(detector);
+  }
+
+  /** Load the rest, for which nobody has to wait who looks at a photo first; `turn` runs each part of it. */
+  async loadOthers(turn: (part: () => Promise<unknown>) => Promise<unknown>): Promise<void> {
+    for (const name of this.#others()) await turn(() => this.graphs.load(name));
+    await turn(() => this.graphs.dropWeights());
+  }
+
+  #others(): string[] {
+    const { graphs } = this;
+    // Small ones, then the largest, which is ours: so what it takes while it is loaded serves later, and in one piece.
+    const steps = graphs.manifest.surrogates.map((_, turn) => graphs.name("attack-feature-step", turn)).reverse();
+    const [begin, end, reference] = ["attack-feature-begin", "attack-feature-end", "cloak-reference"].map((kind) => graphs.name(kind));
+    return [begin!, end!, ...steps, reference!];
   }
 
   /** Find the faces in a photo. */

@@ -59,6 +59,7 @@ const handlers: Handlers = {
     const read = (name: string) => fetchFile(new URL(name, folder), manifest.files[name]?.bytes ?? 0, (count) => void call.tell({ loaded: (loaded += count), of }));
     protector = new Protector(new Graphs(manifest, read), browserCodec);
     await protector.load();
+    void protector.loadOthers(inTurn);
     const { epsilon, effort } = manifest.label;
     const { steps, step_size: stepSize } = Object.values(effort)[0] ?? { steps: 4, step_size: epsilon / 2 };
     const { classes } = manifest.recognizer;
@@ -126,6 +127,15 @@ async function fetchFile(url: URL, bytes: number, onBytes?: (count: number) => v
     at += value.length;
     onBytes?.(value.length);
   }
+}
+
+/** Do a part of the work that nobody has asked for yet: what is asked meanwhile waits for this part at most. */
+async function inTurn(part: () => Promise<unknown>): Promise<void> {
+  const work = async () => {
+    await nextTask(); // lets requests in, which come before the next part
+    await part();
+  };
+  await (queue = queue.then(work).catch(() => undefined)); // what fails is tried again, and told, where it is needed
 }
 
 function reply(message: Reply): void {
