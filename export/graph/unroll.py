@@ -52,6 +52,7 @@ def unroll(step: ir.Model, steps: int, turns: int = 1, side: int | None = None) 
     graph.outputs[:] = [protected, _join(graph, losses, steps)]
     for node in reversed(repeated):
         graph.remove(node, safe=True)
+    protected.name = STEP_OUTPUTS[2]  # as the loop calls it
     graph.inputs[:] = [value for value in graph.inputs if value.name not in (*STATE, "steps")]
     graph.sort()
     for value in (value for node in graph for value in node.outputs if value not in graph.outputs):

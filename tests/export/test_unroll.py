@@ -100,6 +100,7 @@ def test_what_the_export_writes_out(artifacts: Path, feature: dict[str, Any]) ->
     assert not operators(onnx.load(path, load_external_data=False)) & CONTROL_FLOW
     got = session(str(path)).run(None, feature)
     loop = session(str(artifacts / "attack-feature.onnx"))
+    assert [each["name"] for each in graph["outputs"]] == [each.name for each in loop.get_outputs()]
     assert equal(got, loop.run(None, feature | {"steps": np.array(steps)}))
     assert equal(got, CloakSteps.of_folder(artifacts, turns)(steps, **feature))
 
