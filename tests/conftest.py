@@ -21,12 +21,12 @@ def artifacts(request: pytest.FixtureRequest) -> Path:
     """All graphs, from the shipped checkpoint; FACE_ENCRYPTION_TEST_ARTIFACTS names a folder to use instead."""
     if given := os.environ.get("FACE_ENCRYPTION_TEST_ARTIFACTS"):
         return Path(given).resolve()
-    folder: Path = request.getfixturevalue("exported")[0]
+    folder: Path = request.getfixturevalue("traced_export")[0]
     return folder
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trace | None]:
+def traced_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trace | None]:
     """What `face-encryption export` makes, and what it was seen to do on the way, where strace may look."""
     folder = tmp_path_factory.mktemp("export")
     out, strace = folder / "artifacts", find_strace()

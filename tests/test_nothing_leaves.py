@@ -54,8 +54,8 @@ def test_a_command_leaves_nothing_behind(name: str, strace: str, artifacts: Path
     assert bool(found.written) == any(str(out) in word for word in words)
 
 
-def test_the_export_leaves_nothing_behind(exported: tuple[Path, Trace | None]) -> None:
-    folder, found = exported
+def test_the_export_leaves_nothing_behind(traced_export: tuple[Path, Trace | None]) -> None:
+    folder, found = traced_export
     if found is None:
         pytest.skip("strace is not installed or not permitted")
     assert (found.sockets, found.left) == ([], [])

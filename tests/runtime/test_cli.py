@@ -440,8 +440,8 @@ def test_missing_artifacts(run: Run, monkeypatch: pytest.MonkeyPatch, command: s
 
 @pytest.mark.usefixtures("photo_file")
 def test_artifacts_of_another_version(run: Run, tmp_path: Path) -> None:
-    artifacts_folder(tmp_path / "artifacts", format=7)
-    assert_one_line_error(run("protect", "photo.png"), 5, "manifest.json: format 7")
+    artifacts_folder(tmp_path / "artifacts", format=8)
+    assert_one_line_error(run("protect", "photo.png"), 5, "manifest.json: format 8")
 
 
 @pytest.mark.usefixtures("photo_file")
