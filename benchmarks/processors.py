@@ -11,6 +11,7 @@ import argparse
 import json
 import pickle
 import platform
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,6 @@ GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 DONE = (1, 2, 3, 5, 15)
 GRID = 112
 Values = dict[str, Any]
-# A runtime lays the weights of these out for its kernels when it loads a graph, so they have to be there.
-LAID_OUT = ("Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "DequantizeLinear", "QuantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,14 @@ class Step:
     similarities: list[float]
 
 
-def session(model: str | bytes) -> ort.InferenceSession:
-    """Open a graph, by its path or as bytes, on one thread."""
+def session(model: str | bytes, fused: Path | None = None) -> ort.InferenceSession:
+    """Open a graph, by its path or as bytes, on one thread; `fused` is where to save what the runtime makes of it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
+    if fused:
+        options.optimized_model_filepath = str(fused)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -93,11 +96,13 @@ def take_steps(artifacts: Artifacts) -> list[Step]:
 
 
 def operations(file: str, given: Values) -> Iterator[Operation]:
-    """Yield every operation of a graph, in order, but those of constants alone."""
+    """Yield every operation of a graph as the runtime fuses them, in order, but those of constants alone."""
     import onnx
     from onnx import helper, numpy_helper
 
-    model = onnx.load(file)
+    with tempfile.TemporaryDirectory() as folder:
+        session(file, Path(folder) / "fused.onnx")
+        model = onnx.load(Path(folder) / "fused.onnx")
     nodes = model.graph.node
     del model.graph.output[:]
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for node in nodes for name in node.output)
@@ -111,7 +116,8 @@ def operations(file: str, given: Values) -> Iterator[Operation]:
         if constant.issuperset(inputs):
             constant.update(node.output)
             continue
-        fixed = {name: inputs.pop(name) for name in constant & set(inputs) if node.op_type in LAID_OUT}
+        # A runtime lays constants out for its kernels when it loads a graph, so they have to be there.
+        fixed = {name: inputs.pop(name) for name in constant & set(inputs)}
         infos = [
             helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
             for name, value in inputs.items()
