@@ -72,7 +72,7 @@ def test_protect(run: Run, photo_file: Path) -> None:
     assert result.exit_code == 0
     assert re.fullmatch(
         r"photo\.png face 1: no longer matches \(similarity -?\d\.\d\d, threshold \d\.\d\d[^)]*\), "
-        r'was ".+ \d\.\d\d" now ".+ \d\.\d\d", change <= \d+ levels, \d\d\.\d dB, \d+\.\d s\n',
+        r"change <= \d+ levels, \d\d\.\d dB, \d+\.\d s\n",
         result.stdout,
     )
     assert "photo.png: written to photo_protected.png" in result.stderr.splitlines()
