@@ -3,7 +3,7 @@
 #
 #     scripts/phone.sh cortex-a53|cortex-a76 PYTHON-ARGUMENT ...
 #
-# The first run makes build/phone (500 MB, two minutes): Debian's emulator and its Python for arm64, which apt checks by
+# The first run makes build/phone (250 MB, a minute): Debian's emulator and its Python for arm64, which apt checks by
 # signature, and the wheels of requirements-test.txt, by hash. The system is left as it is. Where something cannot be
 # had, one line says what, and the exit code is 75. Processes that the Python starts are not emulated.
 set -euo pipefail
