@@ -190,11 +190,19 @@ def _measure_ranges(
     return ranges
 
 
-def _gradient(surrogate: Surrogate, objective: Objective, ranges: list[Range] | None) -> ir.Model:
-    """Return the gradient of a recognizer: in integers where there are ranges."""
+def _gradient(
+    surrogate: Surrogate,
+    objective: Objective,
+    ranges: list[Range] | None,
+    rounding: Callable[[ir.Model], ir.Model] = round_scales,
+) -> ir.Model:
+    """Return the gradient of a recognizer: in integers where there are ranges, with as much rounded as `rounding` does.
+
+    In floats all stays as it is, so that the weights of both ways are one copy in the file.
+    """
     if ranges is None:
         return gradient_graph(surrogate, objective)
-    return round_scales(integer_gradient(float_gradient(surrogate, objective), ranges))
+    return rounding(integer_gradient(float_gradient(surrogate, objective), ranges))
 
 
 def _join(
@@ -206,7 +214,7 @@ def _join(
     """
     sources = [*(other_source(each, others[name]) for name, each in recognizers.items()), source(own)]
     gradients = [
-        round_weights(_gradient(others[name], FEATURE, ranges.get(each.digest))) for name, each in recognizers.items()
+        _gradient(others[name], FEATURE, ranges.get(each.digest), round_weights) for name, each in recognizers.items()
     ]
     return gradients, sources
 
