@@ -81,7 +81,7 @@ class Bench:
             "seed": np.array(0),
             "steps": np.array(steps),
         }
-        (protected,) = self.artifacts.attack("label").run(["protected"], feed)
+        (protected,) = self.artifacts.label_attack.run(["protected"], feed)
         image = probe.image.copy()
         paste_square(image, protected, corner)
         return Probe(image, probe.box, probe.label)

@@ -74,24 +74,25 @@ def take_steps(artifacts: Artifacts) -> list[Step]:
     said, (x, y), side = golden["cloak"], golden["square"]["corner"], golden["square"]["side"]
     face = np.ascontiguousarray(np.asarray(Image.open(GOLDEN / golden["photo"]["file"]))[y : y + side, x : x + side])
     floats = {name: np.array(said[name], np.float32) for name in ("keypoints", "reference", "budget", "clamp")}
-    whole = {"seed": np.array(said["seed"]), "steps": np.array(said["steps"]), "side": np.array(side)}
     begin, end = (session(path(artifacts, f"attack-feature-{name}")) for name in ("begin", "end"))
-    given = {"pixels": begin.run(None, {"face": face})[0], **floats, **whole}
+    asked = {"face": face, "keypoints": floats.pop("keypoints"), "clamp": floats["clamp"]}
+    found = begin.run(None, {**asked, "seed": np.array(said["seed"])})
+    given = dict(zip([each.name for each in begin.get_outputs()], found, strict=True))
+    given |= {**floats, "steps": np.array(said["steps"])}
     turns = artifacts.manifest.content["cloak"]["turns"]
     graphs = {turn: session(path(artifacts, f"attack-feature-step-{turn}")) for turn in set(turns)}
     ends = np.cumsum([each.embedding for each in artifacts.manifest.surrogates])[:-1]
-    perturbation = buffer = np.zeros((3, GRID, GRID), np.float32)
     steps = []
     for number in range(said["steps"]):
-        state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(number)}
-        turn = turns[number % len(turns)]
-        perturbation, buffer, _ = graphs[turn].run(None, given | state)
-        (protected,) = end.run(None, {"face": face, "perturbation": perturbation, "clamp": floats["clamp"]})
-        looked_at = {"face": protected, "keypoints": floats["keypoints"]}
+        turn, feed = turns[number % len(turns)], given | {"iteration": np.array(number)}
+        given["perturbation"], given["momentum_buffer"], _ = graphs[turn].run(None, feed)
+        last = {"perturbation": given["perturbation"], "clamp": floats["clamp"]}
+        (protected,) = end.run(None, {"face": face, **last})
+        looked_at = {"face": protected, "keypoints": asked["keypoints"]}
         (seen,) = artifacts.cloak_reference.run(["reference"], looked_at)
         parts = zip(np.split(floats["reference"], ends), np.split(seen, ends), strict=True)
         similarities = [float(one @ other) for one, other in parts]
-        steps.append(Step(turn, given | state, perturbation, protected, similarities))
+        steps.append(Step(turn, feed, last["perturbation"], protected, similarities))
     return steps
 
 

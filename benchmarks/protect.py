@@ -91,7 +91,7 @@ def stages(work: Callable[[], object], repeats: int) -> dict[str, float]:
         (protector, "read_photo", "decode, upright"),
         (protector.Protector, "detect", "detect"),
         (protector.Protector, "recognize", "recognize before and after"),
-        (attack.Attack, "__call__", "attack"),
+        (attack.CloakAttack, "__call__", "attack"),
         (photo.Photo, "encode", "encode"),
         (protector, "read_squares", "decode again, cut"),
     ):

@@ -10,7 +10,7 @@ weight gradients; the graphs in addition resample a face square of `--side` pixe
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from face_encryption.export.attack.surrogate import Surrogate
 from face_encryption.export.cli import CHECKPOINT
-from face_encryption.runtime.artifacts import Artifacts, AttackKind
+from face_encryption.runtime.artifacts import Artifacts
+from face_encryption.runtime.attack import run_cloak
 from face_encryption.runtime.faces import cut_square, detect
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import load_checkpoint
@@ -61,19 +62,20 @@ def graphs(folder: Path, face: NDArray[np.uint8], steps: list[int], threads: int
     yield "forward", lambda: forward.run(["embedding"], {"face": face})
     keypoints = len(face) * KEYPOINTS
     (reference,) = artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})
-    numbers: dict[AttackKind, dict[str, float]] = {
-        "feature": {"budget": BUDGET, "clamp": CLAMP},
-        "label": {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0},
-    }
-    targets: dict[AttackKind, dict[str, Any]] = {
-        "feature": {"keypoints": keypoints, "reference": reference},
-        "label": {"label": np.array(0)},
-    }
-    for kind, target in targets.items():
-        feed = target | {name: np.array(value, np.float32) for name, value in numbers[kind].items()}
-        for count in steps:
-            given = feed | {"face": face, "seed": np.array(0), "steps": np.array(count)}
-            yield f"attack-{kind}-{count}", partial(artifacts.attack(kind).run, ["protected"], given)
+    cloak = partial(run_cloak, artifacts.cloak_begin, artifacts.cloak_steps, artifacts.cloak_end)
+    label = partial(artifacts.label_attack.run, ["protected"])
+    numbers = {"direction": -1, "epsilon": EPSILON, "step_size": STEP_SIZE, "momentum": 0, "diversity": 0}
+    cloak_feed = {"keypoints": keypoints, "reference": reference} | floats({"budget": BUDGET, "clamp": CLAMP})
+    label_feed = {"label": np.array(0)} | floats(numbers)
+    for count in steps:
+        given = {"face": face, "seed": np.array(0), "steps": np.array(count)}
+        yield f"cloak-{count}", partial(cloak, cloak_feed | given)
+        yield f"label-{count}", partial(label, label_feed | given)
+
+
+def floats(numbers: Mapping[str, float]) -> dict[str, Any]:
+    """Return numbers as graphs take them, f32 scalars."""
+    return {name: np.array(value, np.float32) for name, value in numbers.items()}
 
 
 class Logits(nn.Module):
@@ -112,7 +114,13 @@ def loading(folder: Path) -> Iterator[tuple[str, Run]]:
     """Yield what it takes to load graphs."""
     yield "load detector", lambda: Artifacts(folder, 1).detector.load()
     yield "load recognizer", lambda: Artifacts(folder, 1).recognizer.load()
-    yield "load attack-feature", lambda: Artifacts(folder, 1).attack("feature").load()
+    yield "load cloak", lambda: load_cloak(Artifacts(folder, 1))
+
+
+def load_cloak(artifacts: Artifacts) -> None:
+    """Load all that protecting a face takes but the detector."""
+    for graph in {artifacts.cloak_reference, artifacts.cloak_begin, *artifacts.cloak_steps, artifacts.cloak_end}:
+        graph.load()
 
 
 def main() -> None:

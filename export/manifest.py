@@ -27,7 +27,7 @@ from .specs import GraphSpec
 
 MANIFEST = "manifest.json"
 # Of the manifest and of all that it describes; see `docs/artifacts.md`.
-FORMAT = 7
+FORMAT = 8
 # What our own recognizer is called among the surrogates.
 OWN = "recognizer"
 

@@ -16,7 +16,6 @@ from .detector.build import build_detector
 from .graph.build import (
     cloak_begin_graph,
     cloak_end_graph,
-    cloak_graph,
     cloak_reference_graph,
     cloak_step_graph,
     label_step_graph,
@@ -85,7 +84,7 @@ def label_specs(gradient: ir.Model, size: int, unrolled: Unrolled) -> list[Graph
         return GraphSpec(
             f"attack-label-{steps}",
             "attack-label-unrolled",
-            lambda: serialize_model(unroll(step(), steps, side=unrolled.side)),
+            lambda: serialize_model(unroll([step()] * steps, side=unrolled.side)),
             lambda validator, name: validator.label_unrolled(name, steps, unrolled.side),
             {"steps": steps},
         )
@@ -98,18 +97,19 @@ def label_specs(gradient: ir.Model, size: int, unrolled: Unrolled) -> list[Graph
 
 
 def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unrolled: Unrolled) -> list[GraphSpec]:
-    """Return the cloak: begin, a step for each source and end; the loop; and steps written out, in whole rounds.
+    """Return the cloak: begin, a step for each source, end, and steps written out.
 
     They are made from the sources' `FEATURE` gradients.
     """
+    begin, end = cache(cloak_begin_graph), cache(cloak_end_graph)
+    step = cache(lambda turn: cloak_step_graph(gradients, sources, turn))
     turns = turns_of(len(sources))
-    around = cache(lambda: cloak_graph(gradients, sources, turns))
 
-    def step(turn: int) -> GraphSpec:
+    def one(turn: int) -> GraphSpec:
         return GraphSpec(
             f"attack-feature-step-{turn}",
             "attack-feature-step",
-            lambda: serialize_model(cloak_step_graph(gradients, sources, turn)),
+            lambda: serialize_model(step(turn)),
             lambda validator, name: validator.cloak_step(name, sources, turn),
             {"turn": turn},
         )
@@ -118,24 +118,20 @@ def feature_specs(gradients: Sequence[ir.Model], sources: Sequence[Source], unro
         return GraphSpec(
             f"attack-feature-{steps}",
             "attack-feature-unrolled",
-            lambda: serialize_model(unroll(around(), steps, len(turns), unrolled.side)),
+            lambda: serialize_model(
+                unroll([step(turns[number % len(turns)]) for number in range(steps)], begin(), end(), unrolled.side)
+            ),
             lambda validator, name: validator.cloak_unrolled(name, sources, steps, unrolled.side),
             {"steps": steps},
         )
 
-    begin, end = "attack-feature-begin", "attack-feature-end"
-    ends = [
-        GraphSpec(begin, begin, lambda: serialize_model(cloak_begin_graph()), Validator.cloak_begin),
-        GraphSpec(end, end, lambda: serialize_model(cloak_end_graph()), Validator.cloak_end),
+    names = "attack-feature-begin", "attack-feature-end"
+    return [
+        GraphSpec(names[0], names[0], lambda: serialize_model(begin()), Validator.cloak_begin),
+        *map(one, range(len(sources))),
+        GraphSpec(names[1], names[1], lambda: serialize_model(end()), Validator.cloak_end),
+        *map(written_out, sorted({FAST, *unrolled.steps})),
     ]
-    loop = GraphSpec(
-        "attack-feature",
-        "attack-feature",
-        lambda: serialize_model(looped(around(), len(turns))),
-        lambda validator, name: validator.cloak(name, sources),
-    )
-    rounds = sorted({-(-steps // len(turns)) for steps in (FAST, *unrolled.steps)})
-    return [*ends, *map(step, range(len(sources))), loop, *(written_out(each * len(turns)) for each in rounds)]
 
 
 def reference_spec(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> GraphSpec:

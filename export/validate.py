@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from face_encryption.runtime.attack import run_cloak
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description
 
@@ -27,12 +28,13 @@ from .attack.cloak import (
     CloakReference,
     CloakStep,
     Source,
-    cloak_in_turn,
-    side_of,
+    cloak,
+    turns_of,
 )
 from .attack.pgd import Attack
 from .attack.surrogate import LABEL, FaceRecognizer, Surrogate
-from .cases import CLAMP, EPSILON, SIDES, cloak_cases, label_cases, picture, upright_keypoints
+from .cases import CLAMP, EPSILON, SEED, SIDES, cloak_cases, label_cases, picture, upright_keypoints
+from .graph.build import CLOAK_BEGIN, STATE
 
 Array = npt.NDArray[Any]
 Module = Attack | CloakStep
@@ -115,7 +117,8 @@ class Validator:
         module = Attack(self.reference.gradient(LABEL), self.reference.size)
         for side, direction, face, settings in label_cases(FaceRecognizer(self.reference)):
             given = {"face": face, **settings}
-            for where, got, want in self._single_steps(name, module, side, given, self.integers[-1]):
+            state = [torch.zeros(3, side, side)] * 2
+            for where, got, want in self._single_steps(name, module, side, given, state, self.integers[-1]):
                 self._bounds(name, face.numpy(), got[2], EPSILON, where)
                 if not self.integers[-1]:
                     buffer = want[1]
@@ -153,12 +156,17 @@ class Validator:
             self._add(name, f"reference, difference ({side} px)", np.abs(got - want).max(), 1e-3)
 
     def cloak_begin(self, name: str) -> None:
-        """Compare faces on the grid of a cloak's steps."""
+        """Compare what the steps of a cloak need of a face, each in parts of its largest value."""
         session, module = self.session(name), CloakBegin()
+        outputs = [output.name for output in session.get_outputs()]
         for side in SIDES:
-            face = torch.from_numpy(picture(side))
-            (got,) = session.run(None, _feed({"face": face}))
-            self._add(name, f"levels, largest difference ({side} px)", np.abs(got - module(face).numpy()).max(), 1e-2)
+            numbers = {"clamp": torch.tensor(CLAMP), "seed": torch.tensor(SEED)}
+            given = {"face": torch.from_numpy(picture(side)), "keypoints": upright_keypoints(side), **numbers}
+            for output, got, want in zip(
+                outputs, session.run(None, _feed(given)), module(*given.values()), strict=True
+            ):
+                apart = np.abs(got - want.numpy()).max() / max(float(want.abs().max()), 1.0)
+                self._add(name, f"{output}, largest difference ({side} px)", apart, 1e-4)
 
     def cloak_end(self, name: str) -> None:
         """Compare a perturbation on the photo's pixels, also where it leaves the clamp."""
@@ -173,23 +181,33 @@ class Validator:
 
     def cloak_step(self, name: str, sources: Sequence[Source], turn: int) -> None:
         """Compare single steps of a cloak that ask one source, each from PyTorch's own perturbation."""
-        module, integer = CloakStep(self._sources(sources), [turn]), self.integers[turn]
+        module, integer = CloakStep(self._sources(sources), turn), self.integers[turn]
         for side, face, settings in cloak_cases(sources):
-            given = {"pixels": CloakBegin()(face), "side": side_of(face), **settings, "steps": torch.tensor(STEPS)}
-            for where, got, want in self._single_steps(name, module, side, given, integer):
+            keypoints, reference, budget, clamp, seed = settings.values()
+            begin = dict(zip(CLOAK_BEGIN, CloakBegin()(face, keypoints, clamp, seed), strict=True))
+            numbers = {"budget": budget, "clamp": clamp, "steps": torch.tensor(STEPS)}
+            given = {**begin, "reference": reference, **numbers}
+            state = [given.pop(each) for each in STATE[:2]]
+            for where, got, want in self._single_steps(name, module, side, given, state, integer):
                 self._add(name, f"largest change in levels {where}", np.abs(got[0]).max(), CLAMP)
                 if not integer:
                     difference = np.abs(got[0] - want[0].numpy())
                     self._add(name, f"change in levels, mean difference {where}", difference.mean(), 1e-2)
 
-    def cloak(self, name: str, sources: Sequence[Source]) -> None:
-        """Compare what `STEPS` steps of a cloak achieve: bounds exactly, losses closely."""
+    def cloak_unrolled(self, name: str, sources: Sequence[Source], steps: int, side: int | None) -> None:
+        """Compare what the written out steps of a cloak achieve with the one-step graphs, and with PyTorch."""
         session = self.session(name)
-        for side, face, settings in cloak_cases(sources):
-            got, losses = session.run(None, _feed({"face": face, **settings, "steps": torch.tensor(STEPS)}))
+        names = ["begin", "end", *(f"step-{turn}" for turn in range(len(sources)))]
+        begin, end, *several = (self.session(f"attack-feature-{each}.onnx") for each in names)
+        turns = [several[turn] for turn in turns_of(len(sources))]
+        for size, face, settings in cloak_cases(sources, [side] if side else SIDES):
+            feed = _feed({"face": face, **settings})
+            got, losses = session.run(None, feed)
+            want = run_cloak(begin, turns, end, {**feed, "steps": np.array(steps)})
             with torch.no_grad():
-                _, expected = cloak_in_turn(self._sources(sources), len(losses), face, *settings.values())
-            where = f"({side} px)"
+                _, expected = cloak(self._sources(sources), steps, face, *settings.values())
+            where = f"({size} px)"
+            self._add(name, f"values unlike those of single steps {where}", (got != want).sum(), 0)
             self._bounds(name, face.numpy(), got, CLAMP, where)
             self._losses(name, losses, expected, where, any(self.integers))
             if not any(self.integers):
@@ -197,23 +215,11 @@ class Validator:
 
     def label_unrolled(self, name: str, steps: int, side: int | None) -> None:
         """Compare steps on a label that are written out with the loop, byte by byte."""
-        cases = [
-            (face, settings)
-            for _, _, face, settings in label_cases(FaceRecognizer(self.reference), (side, side) if side else SIDES)
-        ]
-        self._unrolled(name, "attack-label.onnx", steps, cases)
-
-    def cloak_unrolled(self, name: str, sources: Sequence[Source], steps: int, side: int | None) -> None:
-        """Compare steps of a cloak that are written out with the loop, byte by byte."""
-        cases = [(face, settings) for _, face, settings in cloak_cases(sources, [side] if side else SIDES)]
-        self._unrolled(name, "attack-feature.onnx", steps, cases)
-
-    def _unrolled(self, name: str, loop: str, steps: int, cases: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> None:
-        session, reference = self.session(name), self.session(loop)
-        for face, settings in cases:
+        session, loop = self.session(name), self.session("attack-label.onnx")
+        sides = (side, side) if side else SIDES
+        for _, _, face, settings in label_cases(FaceRecognizer(self.reference), sides):
             feed = _feed({"face": face, **settings})
-            got = session.run(None, feed)
-            want = reference.run(None, {**feed, "steps": np.array(steps)})
+            got, want = session.run(None, feed), loop.run(None, {**feed, "steps": np.array(steps)})
             for output, one, other in zip(("protected", "losses"), got, want, strict=True):
                 self._add(name, f"{output}, values unlike the loop's ({len(face)} px)", (one != other).sum(), 0)
 
@@ -227,25 +233,27 @@ class Validator:
         module: Module,
         side: int,
         given: dict[str, Tensor],
+        state: Sequence[Tensor],
         integer: bool,
     ) -> Iterator[tuple[str, list[Array], tuple[Tensor, ...]]]:
-        """Compare the losses of three steps; yields for each what the graph gave and what PyTorch did."""
-        session, grid = self.session(name), GRID if isinstance(module, CloakStep) else side
-        perturbation = buffer = torch.zeros(3, grid, grid)
+        """Compare the losses of three steps; yields for each what the graph gave and what PyTorch did.
+
+        `state` is the perturbation and the momentum buffer that the first step takes.
+        """
+        session = self.session(name)
         for iteration in range(3):
-            state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": torch.tensor(iteration)}
-            feed = {**given, **state}
+            feed = {**given, **dict(zip(STATE, (*state, torch.tensor(iteration)), strict=True))}
             got = session.run(None, _feed(feed))
             with torch.no_grad():
                 want = module(*feed.values())
-            perturbation, buffer = want[:2]
+            state = want[:2]
             where = f"({side} px, step {iteration + 1})"
             self._add(
                 name, f"loss, difference {where}", _difference(got[-1], want[-1]), INTEGER_LOSS if integer else 1e-3
             )
             if integer and iteration == 0:
                 # Later steps may lie beside their target, where a gradient is a difference of nearly equal numbers.
-                cosine = F.cosine_similarity(torch.from_numpy(got[1]).flatten(), buffer.flatten(), 0)
+                cosine = F.cosine_similarity(torch.from_numpy(got[1]).flatten(), want[1].flatten(), 0)
                 self._add(name, f"gradient, 1 - cosine {where}", 1 - cosine, INTEGER_COSINE)
             yield where, got, want
 

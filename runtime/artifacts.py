@@ -5,7 +5,7 @@ import ctypes
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from .errors import ArtifactsError
 from .manifest import GraphFacts, Manifest
@@ -17,9 +17,6 @@ WEIGHTS = "weights.bin"
 PACKED = Path(__file__).with_name("packed_artifacts")
 _PREFIX = "face_encryption."
 _QUIET = 4  # fatal errors only: whatever goes wrong is reported by an exception
-
-# "feature" moves away from any face's embedding, "label" towards or away from a class of the recognizer.
-AttackKind = Literal["label", "feature"]
 
 
 class Graph:
@@ -147,14 +144,31 @@ class Artifacts:
         """What all recognizers of the cloak see in a face. Raises `ArtifactsError` when there is none."""
         return self._graph("cloak-reference")
 
-    def attack(self, kind: AttackKind) -> Graph:
-        """Return the attack of a kind. Raises `ArtifactsError` when there is none."""
-        return self._graph(f"attack-{kind}")
+    @property
+    def cloak_begin(self) -> Graph:
+        """What comes before the steps of a cloak. Raises `ArtifactsError` when there is none."""
+        return self._graph("attack-feature-begin")
 
-    def _graph(self, name: str) -> Graph:
-        """Return the graph of a name, which is also its kind."""
+    @property
+    def cloak_steps(self) -> list[Graph]:
+        """The steps of one round of a cloak, in their order. Raises `ArtifactsError` when one is missing."""
+        kind = "attack-feature-step"
+        return [self._graph(f"{kind}-{turn}", kind) for turn in self.manifest.cloak.turns]
+
+    @property
+    def cloak_end(self) -> Graph:
+        """What comes after the steps of a cloak. Raises `ArtifactsError` when there is none."""
+        return self._graph("attack-feature-end")
+
+    @property
+    def label_attack(self) -> Graph:
+        """The attack on a label. Raises `ArtifactsError` when there is none."""
+        return self._graph("attack-label")
+
+    def _graph(self, name: str, kind: str | None = None) -> Graph:
+        """Return the graph of a name, which is also its kind where none is named."""
         if name not in self._graphs:
-            facts = self.manifest.graph(name)
+            facts = self.manifest.graph(name, kind or name)
             self._graphs[name] = Graph(self.manifest, facts, self._threads)
         return self._graphs[name]
 

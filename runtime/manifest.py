@@ -72,8 +72,12 @@ class Rung:
 
 @dataclass(frozen=True)
 class CloakDefaults:
-    """What a cloak runs with: a ladder of rungs by strength, and steps by effort."""
+    """What a cloak runs with: a ladder of rungs by strength, and steps by effort.
 
+    `turns` are the numbers of the surrogates that the steps of a round ask, in order.
+    """
+
+    turns: tuple[int, ...]
     strength: dict[str, tuple[Rung, ...]]
     effort: dict[str, int]
 
@@ -129,8 +133,8 @@ class Manifest:
     checkpoint_sha256: str
     content: dict[str, Any] = field(repr=False)
 
-    def graph(self, name: str) -> GraphFacts:
-        """Return the graph of a name that is also its kind.
+    def graph(self, name: str, kind: str) -> GraphFacts:
+        """Return the graph of a name.
 
         Raises:
             ArtifactsError: there is none, or it is of another kind.
@@ -138,7 +142,7 @@ class Manifest:
         facts = self.graphs.get(name)
         if facts is None:
             raise ArtifactsError(f"{self.folder / MANIFEST}: lacks graphs.{name}; export again")
-        if facts.kind != name:
+        if facts.kind != kind:
             raise ArtifactsError(f"{self.folder / MANIFEST}: graphs.{name} is of the kind {facts.kind}; export again")
         return facts
 

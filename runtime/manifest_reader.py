@@ -20,7 +20,7 @@ from .manifest import (
     SurrogateFacts,
 )
 
-FORMAT = 7
+FORMAT = 8
 
 T = TypeVar("T")
 
@@ -77,6 +77,7 @@ def _recognizer(node: "_Node", far: str) -> RecognizerFacts:
 
 def _cloak(node: "_Node") -> CloakDefaults:
     return CloakDefaults(
+        tuple(turn.of(int) for turn in node["turns"].listed()),
         {
             name: tuple(Rung(rung["budget"].number(), rung["clamp"].number()) for rung in ladder.listed())
             for name, ladder in node["strength"].named()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifacts import Artifacts
-from .attack import Attack
+from .attack import CloakAttack, LabelAttack
 from .comparison import Subject, matches
 from .detection import Detection, choose_faces, find_faces
 from .errors import NoFaceError, PhotoError, SettingError
@@ -223,19 +223,20 @@ class Protector:
         return Subject(part, None, recognizers, face, matches(recognizers, settings.gallery, face))
 
     def _attempt(
-        self, attack: Attack, subject: Subject, photo: Photo, settings: Settings
+        self, attack: CloakAttack | LabelAttack, subject: Subject, photo: Photo, settings: Settings
     ) -> tuple[NDArray[np.uint8], Plan]:
         """Return the square of the first attempt after which the face is no match, or of the one nearest to it."""
         part, seed = subject.part, settings.seed + subject.part.number - 1
         square = photo.cut(part.corner, len(part.original))  # with the changes of faces whose squares overlap it
-        target = subject.before or subject.reference
+        plans: Sequence[Plan] = attack.plans
+        bound = max(plan.bound for plan in plans)
         best: tuple[float, NDArray[np.uint8], Plan] | None = None
-        for plan in attack.plans:
-            changed = attack(square, part, target, seed, plan)
+        for attempt, plan in enumerate(plans):
+            changed = attack(square, subject, seed, attempt)
             if photo.grey:
                 changed = grey(changed)  # of a grey square this is the square plus the mean change
-            changed = part.limit(changed, attack.bound)
-            if len(attack.plans) == 1:
+            changed = part.limit(changed, bound)
+            if len(plans) == 1:
                 return changed, plan
             seen = subject.compare(self._embed(part, changed))
             above = max(each.similarity - each.threshold for each in seen)
@@ -274,22 +275,26 @@ class Protector:
             SettingError: the artifacts know no strength or effort of this name.
             ArtifactsError: the manifest cannot be read.
         """
-        return self._plans(settings)[0]
-
-    def _plans(self, settings: Settings) -> tuple[Plan, ...]:
         if settings.labelled:
-            return (plan_label(self._manifest.label, settings),)
-        return plan_cloak(self._manifest.cloak, settings)
+            return plan_label(self._manifest.label, settings)
+        return plan_cloak(self._manifest.cloak, settings)[0]
 
-    def _attack(self, settings: Settings) -> Attack:
-        plans, label = self._plans(settings), None
+    def _attack(self, settings: Settings) -> CloakAttack | LabelAttack:
+        """Return the attack, loaded here, so that loading does not count as the time of the first face."""
+        artifacts = self.artifacts
+        if not settings.labelled:
+            plans = plan_cloak(self._manifest.cloak, settings)
+            steps, ends = artifacts.cloak_steps, (artifacts.cloak_begin, artifacts.cloak_end)
+            for graph in (artifacts.cloak_reference, *steps, *ends):
+                graph.load()
+            return CloakAttack(ends[0], steps, ends[1], plans)
+        label = None
         if settings.label is not None:
             if settings.label not in self.classes:
                 close = difflib.get_close_matches(settings.label, self.classes, 1)
                 hint = f'did you mean "{close[0]}"?' if close else "`face-encryption inspect --json` lists the labels"
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
-        graph = self.artifacts.attack("label" if settings.labelled else "feature")
-        for needed in (self.artifacts.recognizer if settings.labelled else self.artifacts.cloak_reference, graph):
-            needed.load()  # here, so that loading does not count as the time of the first face
-        return Attack(graph, plans, label)
+        for graph in (artifacts.recognizer, artifacts.label_attack):
+            graph.load()
+        return LabelAttack(artifacts.label_attack, (plan_label(self._manifest.label, settings),), label)

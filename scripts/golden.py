@@ -63,14 +63,12 @@ def save(name: str, pixels: Pixels) -> Json:
     return {"file": name, "sha256": digest(pixels)}
 
 
-def step_by_step(artifacts: Artifacts, names: list[str], grid: int, feed: Json, steps: int) -> list[Json]:
+def step_by_step(artifacts: Artifacts, names: list[str], feed: Json, steps: int) -> list[Json]:
     """Return what each step gives, by the names of the outputs; the graphs of these names do them in turn."""
-    perturbation = buffer = np.zeros((3, grid, grid), np.float32)
     results = []
     for number in range(steps):
-        state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(number)}
-        result = run(artifacts, names[number % len(names)], {**feed, **state})
-        perturbation, buffer = result["next_perturbation"], result["next_momentum_buffer"]
+        result = run(artifacts, names[number % len(names)], {**feed, "iteration": np.array(number)})
+        feed |= {name: result[f"next_{name}"] for name in ("perturbation", "momentum_buffer")}
         results.append(result)
     return results
 
@@ -104,9 +102,10 @@ def cloak(artifacts: Artifacts, square: Pixels, keypoints: NDArray[np.float32]) 
 
     before = embed(square)
     names = [f"attack-feature-step-{turn}" for turn in artifacts.manifest.content["cloak"]["turns"]]
-    given = {**inputs(CLOAK), "keypoints": keypoints, "reference": before, "side": np.array(len(square))}
-    given |= run(artifacts, "attack-feature-begin", {"face": square})
-    results = step_by_step(artifacts, names, 112, given, CLOAK["steps"])
+    settings = inputs(CLOAK)
+    face = {"face": square, "keypoints": keypoints, **{name: settings.pop(name) for name in ("clamp", "seed")}}
+    given = {"reference": before, "clamp": face["clamp"], **settings, **run(artifacts, "attack-feature-begin", face)}
+    results = step_by_step(artifacts, names, given, CLOAK["steps"])
     stages = []
     for done in DONE:
         change = {"perturbation": results[done - 1]["next_perturbation"], "clamp": given["clamp"]}
@@ -123,7 +122,9 @@ def label(artifacts: Artifacts, square: Pixels, probabilities: NDArray[np.float3
     """Move the square towards the label that is next to its own."""
     settings = {"label": int(probabilities.argsort()[-2]), **LABEL}
     given = {"face": square, **inputs({name: value for name, value in settings.items() if name != "steps"})}
-    results = step_by_step(artifacts, ["attack-label-step"], min(len(square), 336), given, LABEL["steps"])
+    zeros = np.zeros((3, *[min(len(square), 336)] * 2), np.float32)
+    given |= {"perturbation": zeros, "momentum_buffer": zeros}
+    results = step_by_step(artifacts, ["attack-label-step"], given, LABEL["steps"])
     protected, losses = results[-1]["protected"], [float(each["loss"]) for each in results]
     (after,) = artifacts.recognizer.run(["probabilities"], {"face": protected})
     probability = float(after[settings["label"]])

@@ -65,8 +65,11 @@ def session(graphs: Artifacts, name: str) -> ort.InferenceSession:
     return ort.InferenceSession(graphs.folder / graphs.manifest.graphs[name].file)
 
 
-def steps(graphs: Artifacts, names: list[str], said: dict[str, Any], grid: int, **given: Any) -> list[list[Any]]:
-    """Take the steps that the vectors tell of, check their losses, and return what each gave."""
+def steps(graphs: Artifacts, names: list[str], said: dict[str, Any], **given: Any) -> list[list[Any]]:
+    """Take the steps that the vectors tell of, check their losses, and return what each gave.
+
+    `given` are what all of them take, and the perturbation and the momentum buffer that the first one takes.
+    """
     sessions = [session(graphs, name) for name in names]
     wanted = {value.name: value.type for value in sessions[0].get_inputs()}
     given |= {
@@ -74,12 +77,10 @@ def steps(graphs: Artifacts, names: list[str], said: dict[str, Any], grid: int, 
         for name in wanted
         if name in said
     }
-    perturbation = buffer = np.zeros((3, grid, grid), np.float32)
     results, losses = [], []
     for number in range(said["steps"]):
-        state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(number)}
-        results.append(sessions[number % len(sessions)].run(None, given | state))
-        perturbation, buffer = results[-1][:2]
+        results.append(sessions[number % len(sessions)].run(None, given | {"iteration": np.array(number)}))
+        given["perturbation"], given["momentum_buffer"] = results[-1][:2]
         losses.append(float(results[-1][-1]))
     assert losses == pytest.approx(said["losses"], abs=TOLERANCE["similarity"])
     return results
@@ -130,9 +131,10 @@ def test_cloak(graphs: Artifacts, square: Pixels) -> None:
     np.testing.assert_allclose(embed(square), said["reference"], atol=TOLERANCE["embedding"])
     before = f32(said["reference"])
     names = [f"attack-feature-step-{turn}" for turn in graphs.manifest.content["cloak"]["turns"]]
-    (pixels,) = session(graphs, "attack-feature-begin").run(None, {"face": square})
-    given = {"pixels": pixels, "side": np.array(len(square)), "keypoints": keypoints, "reference": before}
-    results, end = steps(graphs, names, said, 112, **given), session(graphs, "attack-feature-end")
+    begin, end = (session(graphs, f"attack-feature-{name}") for name in ("begin", "end"))
+    face = {"face": square, "keypoints": keypoints, "clamp": f32(said["clamp"]), "seed": np.array(said["seed"])}
+    given = dict(zip([each.name for each in begin.get_outputs()], begin.run(None, face), strict=True))
+    results = steps(graphs, names, said, reference=before, **given)
     for stage in said["after"]:
         change = {"perturbation": results[stage["done"] - 1][0], "clamp": f32(said["clamp"])}
         (got,) = end.run(None, {"face": square, **change})
@@ -145,7 +147,8 @@ def test_cloak(graphs: Artifacts, square: Pixels) -> None:
 
 def test_label(graphs: Artifacts, square: Pixels) -> None:
     said = GOLDEN["label"]
-    got = steps(graphs, ["attack-label-step"], said, min(len(square), 336), face=square)[-1][2]
+    zeros = np.zeros((3, *[min(len(square), 336)] * 2), np.float32)
+    got = steps(graphs, ["attack-label-step"], said, face=square, perturbation=zeros, momentum_buffer=zeros)[-1][2]
     assert_near(got, said, square, said["epsilon"], said["steps"])
     (probabilities,) = graphs.recognizer.run(["probabilities"], {"face": got})
     assert (probabilities[said["label"]] > 0.5) == (said["probability"] > 0.5)

@@ -9,6 +9,7 @@ aligned as it was trained: what another architecture adds, at the price of one.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -66,24 +67,35 @@ class Source:
         return fit_similarity(2 * self.template - 1, 2 * points - 1)
 
 
-class FaceGrid:
-    """A face on the grid of the steps: what follows from its pixels there, and from where it lies in its square."""
+class FaceGrid(NamedTuple):
+    """A face on the grid of the steps: what follows from its pixels, and from where it lies in its square.
 
-    def __init__(self, pixels: Tensor, keypoints: Tensor, side: Tensor, clamp: Tensor) -> None:
-        """Take `pixels` f32 [3, G, G]; `keypoints` f32 [6, 2] and `side`, i64, in the photo's; the clamp in levels."""
-        self.pixels = pixels
-        self.keypoints = keypoints / side
-        self.mask = face_mask(self.keypoints, GRID)
-        self.cost = cost_of_change(pixels)
-        self.colours = mix_colours(pixels)
-        self.smoothing = smoothing_matrix(side, GRID)
-        self.lowest = torch.maximum(-clamp, -pixels)
-        self.highest = torch.minimum(clamp, 255 - pixels)
+    Attributes:
+        pixels: f32 [3, G, G], levels.
+        points: the detector's keypoints f32 [6, 2], as parts of the square's edge.
+        mask: f32 [G, G], 1 inside the face, 0 outside of it.
+        cost: f32 [3, G, G], what a squared change of a level costs.
+        colours: f32 [3, 3], makes the colour of a change dearer.
+        smoothing: f32 [G, G], smooths a line of the grid.
+    """
 
-    def start(self, seed: Tensor) -> Tensor:
+    pixels: Tensor
+    points: Tensor
+    mask: Tensor
+    cost: Tensor
+    colours: Tensor
+    smoothing: Tensor
+
+    @classmethod
+    def of(cls, pixels: Tensor, points: Tensor, side: Tensor) -> "FaceGrid":
+        """Take `pixels` and `points` as above of a square of `side`, i64, pixels each way in its photo."""
+        mask, smoothing = face_mask(points, GRID), smoothing_matrix(side, GRID)
+        return cls(pixels, points, mask, cost_of_change(pixels), mix_colours(pixels), smoothing)
+
+    def start(self, seed: Tensor, clamp: Tensor) -> Tensor:
         """Draw the random start f32 [3, G, G] in levels, uniform in +-`START` inside the mask; grey if the face is."""
         noise = random_start(seed, GRID).permute(2, 0, 1) * START
-        return self.limit(self.mask * self.mixed(noise))
+        return self.limit(self.mask * self.mixed(noise), clamp)
 
     def mixed(self, change: Tensor) -> Tensor:
         """Make the colour of f32 [3, G, G] dearer."""
@@ -101,87 +113,80 @@ class FaceGrid:
             changed > BLACK, (-direction).relu(), 0.0
         )
 
-    def limit(self, perturbation: Tensor) -> Tensor:
+    def limit(self, perturbation: Tensor, clamp: Tensor) -> Tensor:
         """Clamp f32 [3, G, G] to the clamp and to valid pixels."""
-        return torch.minimum(torch.maximum(perturbation, self.lowest), self.highest)
+        lowest, highest = torch.maximum(-clamp, -self.pixels), torch.minimum(clamp, 255 - self.pixels)
+        return torch.minimum(torch.maximum(perturbation, lowest), highest)
 
 
 class CloakBegin(nn.Module):
-    """What the steps need of a face's pixels, whatever its size."""
+    """All that the steps need of a face, whatever its size, and what they begin with."""
 
-    def forward(self, face: Tensor) -> Tensor:
-        """Resample `face` u8 [S, S, 3] to the steps' grid: f32 [3, G, G] in levels."""
-        return shrink(face.float(), GRID)
+    def forward(self, face: Tensor, keypoints: Tensor, clamp: Tensor, seed: Tensor) -> tuple[Tensor, ...]:
+        """Take `face` u8 [S, S, 3], the detector's `keypoints` f32 [6, 2] in its pixels, the clamp and the seed.
+
+        Returns the fields of `FaceGrid`; `draws` f32 [N, D] in [-1, 1) for the views, of which step i takes the row
+        i modulo N; then the random start and an empty momentum buffer, f32 [3, G, G].
+        """
+        side = torch.full((), face.shape[0], dtype=torch.int64)
+        grid = FaceGrid.of(shrink(face.float(), GRID), keypoints / side, side)
+        return *grid, all_draws(seed, DRAWS + WARP_DRAWS), grid.start(seed, clamp), torch.zeros_like(grid.pixels)
 
 
 class CloakStep(nn.Module):
-    """One step, or a round of them, away from what sources see in a face, or in several photos of the person."""
+    """One step away from what a source sees in a face, or in several photos of the person."""
 
-    def __init__(self, sources: Sequence[Source], turns: Sequence[int] = (0,)) -> None:
-        """Take all sources, and the numbers of those that the steps ask."""
+    def __init__(self, sources: Sequence[Source], turn: int = 0) -> None:
+        """Take all sources, and the number of the one that the step asks."""
         super().__init__()
-        self.sources, self.turns = sources, turns
-        self.weights = {source.size: bicubic_weights(source.size) for source in sources}
+        self.source, self.begin = sources[turn], sum(each.dimensions for each in sources[:turn])
+        self.weights = bicubic_weights(self.source.size)
 
     def forward(
         self,
         pixels: Tensor,
-        side: Tensor,
-        keypoints: Tensor,
+        points: Tensor,
+        mask: Tensor,
+        cost: Tensor,
+        colours: Tensor,
+        smoothing: Tensor,
+        draws: Tensor,
         reference: Tensor,
         budget: Tensor,
         clamp: Tensor,
-        seed: Tensor,
         steps: Tensor,
         perturbation: Tensor,
         momentum_buffer: Tensor,
         iteration: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Take the step, or the round, of number `iteration`, out of `steps` steps (i64 scalars).
+        """Take the step of number `iteration`, from 0, out of `steps` steps (i64 scalars).
 
-        `pixels` f32 [3, G, G] are what `CloakBegin` made of a square of `side` pixels each way, an i64 scalar, and
-        `keypoints` f32 [6, 2] the detector's, in pixels of the square. `reference` f32 [D] holds the embeddings of the
-        face by all sources, one behind the other, or their mean over photos of the person. `budget` bounds the mean
-        cost, about 1 - SSIM of the square, and `clamp` the change of each level.
+        The first seven are what `CloakBegin` made of the square. `reference` f32 [D] holds the embeddings of the face
+        by all sources, one behind the other, or their mean over photos of the person. `budget` bounds the mean cost,
+        about 1 - SSIM of the square, and `clamp` the change of each level.
 
-        Takes and returns perturbation and momentum buffer, f32 [3, G, G]; iteration 0 begins anew from `seed` in their
-        place. Returns besides the loss that the step met, one minus the similarity for its source; of a round the
-        losses, f32 [turns].
+        Takes and returns perturbation and momentum buffer, f32 [3, G, G]; returns besides the loss that the step met,
+        one minus the similarity for its source.
         """
-        grid, draws = FaceGrid(pixels, keypoints, side, clamp), all_draws(seed, DRAWS + WARP_DRAWS)
-        perturbation = torch.where(iteration == 0, grid.start(seed), perturbation)
-        buffer = torch.where(iteration == 0, 0.0, momentum_buffer)
-        losses = []
-        for position, turn in enumerate(self.turns):
-            number = iteration * len(self.turns) + position
-            gradient, loss = self.gradient(turn, grid, perturbation, reference, draws[number % draws.shape[0]])
-            buffer = MOMENTUM * buffer + normalize_mean_abs(gradient)
-            perturbation = self.advance(grid, perturbation, buffer, budget, stride(number, steps))
-            losses.append(loss)
-        return perturbation, buffer, losses[0] if len(losses) == 1 else torch.stack(losses)
+        grid = FaceGrid(pixels, points, mask, cost, colours, smoothing)
+        gradient, loss = self.gradient(grid, perturbation, reference, draws[iteration % draws.shape[0]])
+        buffer = MOMENTUM * momentum_buffer + normalize_mean_abs(gradient)
+        direction = grid.open(perturbation, grid.direction(buffer))
+        step = stride(iteration, steps) * scale_to_budget(direction, cost, budget, enlarge=True)
+        # The clamp comes last: scaled down after it, no peak would reach it again, and peaks protect best.
+        changed = grid.limit(scale_to_budget(perturbation + step, cost, budget, enlarge=False), clamp)
+        return changed, buffer, loss
 
-    def gradient(
-        self, turn: int, grid: FaceGrid, perturbation: Tensor, reference: Tensor, draws: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the source whose turn it is, f32 [3, G, G], and its loss."""
-        source = self.sources[turn]
-        begin = sum(each.dimensions for each in self.sources[:turn])
-        part = F.normalize(reference[begin : begin + source.dimensions], dim=0)
+    def gradient(self, grid: FaceGrid, perturbation: Tensor, reference: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the source's gradient through the view of the `draws` f32 [D], f32 [3, G, G], and its loss."""
+        source = self.source
+        part = F.normalize(reference[self.begin : self.begin + source.dimensions], dim=0)
         # Aligned recognizers never see a face mirrored, and where they look for its parts is not mirrored either.
         aligned = source.template is not None
         view = draw_view(GRID, GRID, draws[:DRAWS], ALIGNED_DIVERSITY if aligned else 1.0, mirrored=not aligned)
-        warp = draw_warp(self.weights[source.size], draws[DRAWS:], GRID, source.frame(grid.keypoints))
+        warp = draw_warp(self.weights, draws[DRAWS:], GRID, source.frame(grid.points))
         gradient, loss, _ = source.gradient(warp.of(view.of(grid.pixels + perturbation)), part)
         return view.back(warp.undo(gradient)), loss
-
-    def advance(
-        self, grid: FaceGrid, perturbation: Tensor, momentum_buffer: Tensor, budget: Tensor, stride: Tensor
-    ) -> Tensor:
-        """Go a step up the loss, `stride` of the budget's radius, and back to the budget and the clamp."""
-        direction = grid.open(perturbation, grid.direction(momentum_buffer))
-        step = scale_to_budget(direction, grid.cost, budget, enlarge=True)
-        # The clamp comes last: scaled down after it, no peak would reach it again, and peaks protect best.
-        return grid.limit(scale_to_budget(perturbation + stride * step, grid.cost, budget, enlarge=False))
 
 
 def stride(number: Tensor, steps: Tensor) -> Tensor:
@@ -189,7 +194,7 @@ def stride(number: Tensor, steps: Tensor) -> Tensor:
 
     Long steps find where to go, short ones take back what a single view of the face asked for.
     """
-    done = (number.float() / (steps - 1).clamp(min=1)).clamp(max=1.0)  # a round may end after the last step planned
+    done = (number.float() / (steps - 1).clamp(min=1)).clamp(max=1.0)  # a client may go on after the last step planned
     length = FIRST_STRIDE + (LAST_STRIDE - FIRST_STRIDE) * done
     return (length * STRIDE * steps.float().pow(SLOWING)).clamp(max=1.0)
 
@@ -205,51 +210,27 @@ class CloakEnd(nn.Module):
         return (face.float() + torch.round(change)).clamp(0, 255).to(torch.uint8)
 
 
-class Cloak(nn.Module):
-    """A step, or a round, between begin and end: from the photo's pixels to the photo's pixels."""
-
-    def __init__(self, sources: Sequence[Source], turns: Sequence[int] = (0,)) -> None:
-        """Take what `CloakStep` takes."""
-        super().__init__()
-        self.begin, self.step, self.end = CloakBegin(), CloakStep(sources, turns), CloakEnd()
-
-    def forward(
-        self,
-        face: Tensor,
-        keypoints: Tensor,
-        reference: Tensor,
-        budget: Tensor,
-        clamp: Tensor,
-        seed: Tensor,
-        steps: Tensor,
-        perturbation: Tensor,
-        momentum_buffer: Tensor,
-        iteration: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take and return what `CloakStep` does, but for `face` u8 [S, S, 3] in, and protected out, before the loss."""
-        given = (keypoints, reference, budget, clamp, seed, steps, perturbation, momentum_buffer, iteration)
-        perturbation, buffer, loss = self.step(self.begin(face), side_of(face), *given)
-        return perturbation, buffer, self.end(face, perturbation, clamp), loss
-
-
-def side_of(face: Tensor) -> Tensor:
-    """Return the side of `face` u8 [S, S, 3], i64."""
-    return torch.full((), face.shape[0], dtype=torch.int64)
-
-
-def cloak_in_turn(sources: Sequence[Source], steps: int, face: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
-    """Do `steps` steps by the sources in the order of `turns_of`; `given` is what `Cloak` takes, up to the seed.
+def cloak(
+    sources: Sequence[Source],
+    steps: int,
+    face: Tensor,
+    keypoints: Tensor,
+    reference: Tensor,
+    budget: Tensor,
+    clamp: Tensor,
+    seed: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Begin, do `steps` steps by the sources in the order of `turns_of`, and end.
 
     Returns the protected face, u8 [S, S, 3], and f32 [steps], the loss that each step met: element 0 is the random
     start's for the first source. What the last step reached is the recognizers' to measure, on the saved pixels.
     """
-    pixels, side, clamp = CloakBegin()(face), side_of(face), given[3]
-    perturbation = buffer = torch.zeros(3, GRID, GRID)
+    *fixed, perturbation, buffer = CloakBegin()(face, keypoints, clamp, seed)
     losses, turns = [], turns_of(len(sources))
     for number in range(steps):
-        state = (torch.tensor(steps), perturbation, buffer, torch.tensor(number))
-        step = CloakStep(sources, [turns[number % len(turns)]])
-        perturbation, buffer, loss = step(pixels, side, *given, *state)
+        step = CloakStep(sources, turns[number % len(turns)])
+        given = (*fixed, reference, budget, clamp, torch.tensor(steps), perturbation, buffer, torch.tensor(number))
+        perturbation, buffer, loss = step(*given)
         losses.append(loss)
     return CloakEnd()(face, perturbation, clamp), torch.stack(losses)
 
@@ -264,7 +245,7 @@ class CloakReference(nn.Module):
         self.weights = {source.size: bicubic_weights(source.size) for source in sources}
 
     def forward(self, face: Tensor, keypoints: Tensor) -> Tensor:
-        """Embed `face` u8 [S, S, 3] with `keypoints` as in `Cloak`; returns the sources' embeddings, f32 [D]."""
+        """Embed `face` and `keypoints` as `CloakBegin` takes them; returns the sources' embeddings, f32 [D]."""
         pixels, points, embeddings = shrink(face.float(), GRID), keypoints / face.shape[0], []
         for source in self.sources:
             warp = draw_warp(self.weights[source.size], torch.zeros(WARP_DRAWS), GRID, source.frame(points))

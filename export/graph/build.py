@@ -1,4 +1,4 @@
-"""PyTorch modules -> ONNX models: the recognizer, and the step of each attack, which `loop.py` repeats."""
+"""PyTorch modules -> ONNX models: the recognizer, and the step of each attack."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from onnx_ir.passes import Sequential, common
 from torch import Tensor, nn
 
 from ..attack.cloak import GRID as CLOAK_GRID
-from ..attack.cloak import Cloak, CloakBegin, CloakEnd, CloakReference, CloakStep, Source
+from ..attack.cloak import CloakBegin, CloakEnd, CloakReference, CloakStep, FaceGrid, Source
 from ..attack.noise import translate_random_start
 from ..attack.pgd import GRID, Attack
 from ..attack.surrogate import LABEL, FaceRecognizer, Objective, Surrogate
@@ -35,9 +35,11 @@ TRANSLATIONS: Translations = GRADIENT_TRANSLATIONS | {
 }
 # Any sides but the input size, which the exporter might take for a constant.
 EXAMPLE_SIDE, EXAMPLE_GRID = 200, 150
-# What goes from step to step, and what a step gives that takes the face.
+# What goes from step to step, and what a step gives; of a cloak all but the protected face.
 STATE = ["perturbation", "momentum_buffer", "iteration"]
 STEP_OUTPUTS = ["next_perturbation", "next_momentum_buffer", "protected", "loss"]
+# What all steps of a cloak take of a face, and the state that the first of them takes.
+CLOAK_BEGIN = [*FaceGrid._fields, "draws", *STATE[:2]]
 
 
 def recognizer_graph(surrogate: Surrogate) -> ir.Model:
@@ -64,22 +66,33 @@ def gradient_graph(
 
 def label_step_graph(gradient: ir.Model, size: int) -> ir.Model:
     """Build `attack-label-step.onnx` from the exported `LABEL` gradient of a recognizer of input `size`."""
-    inputs = {"face": _example_face(), "label": LABEL.example, **_label_settings(), **_example_state(EXAMPLE_GRID)}
+    state = {**{name: torch.zeros(3, EXAMPLE_GRID, EXAMPLE_GRID) for name in STATE[:2]}, STATE[2]: torch.tensor(0)}
+    inputs = {"face": _example_face(), "label": LABEL.example, **_label_settings(), **state}
     inputs["grid"] = torch.zeros(EXAMPLE_GRID)
     return _with_gradients(to_onnx(Attack(gradient_call, size), inputs, STEP_OUTPUTS), gradient)
 
 
 def cloak_begin_graph() -> ir.Model:
     """Build `attack-feature-begin.onnx`."""
-    return to_onnx(CloakBegin(), {"face": _example_face()}, ["pixels"])
+    return to_onnx(CloakBegin(), _example_begin(), CLOAK_BEGIN)
 
 
 def cloak_step_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], turn: int) -> ir.Model:
     """Build `attack-feature-step-TURN.onnx` from the sources' `FEATURE` gradients; every shape in it is fixed."""
-    grid = torch.zeros(3, CLOAK_GRID, CLOAK_GRID)
-    inputs = {"pixels": grid, "side": torch.tensor(EXAMPLE_SIDE), **_example_cloak(sources)}
+    begin = _example_begin()
+    found = dict(zip(CLOAK_BEGIN, CloakBegin()(*begin.values()), strict=True))
+    state = {name: found.pop(name) for name in STATE[:2]}
+    inputs = {
+        **found,
+        "reference": torch.zeros(sum(source.dimensions for source in sources)),
+        "budget": torch.tensor(0.06),
+        "clamp": begin["clamp"],
+        "steps": torch.tensor(10),
+        **state,
+        STATE[2]: torch.tensor(0),
+    }
     outputs = [name for name in STEP_OUTPUTS if name != "protected"]
-    return _with_gradients(to_onnx(CloakStep(_placeholders(sources), [turn]), inputs, outputs), *gradients)
+    return _with_gradients(to_onnx(CloakStep(_placeholders(sources), turn), inputs, outputs), *gradients)
 
 
 def cloak_end_graph() -> ir.Model:
@@ -87,12 +100,6 @@ def cloak_end_graph() -> ir.Model:
     change = torch.zeros(3, CLOAK_GRID, CLOAK_GRID)
     inputs = {"face": _example_face(), "perturbation": change, "clamp": torch.tensor(32.0)}
     return to_onnx(CloakEnd(), inputs, ["protected"])
-
-
-def cloak_graph(gradients: Sequence[ir.Model], sources: Sequence[Source], turns: Sequence[int]) -> ir.Model:
-    """Build a round of steps from the photo's pixels to the photo's, which `loop.py` and `unroll.py` repeat."""
-    inputs = {"face": _example_face(), **_example_cloak(sources)}
-    return _with_gradients(to_onnx(Cloak(_placeholders(sources), turns), inputs, STEP_OUTPUTS), *gradients)
 
 
 def cloak_reference_graph(gradients: Sequence[ir.Model], sources: Sequence[Source]) -> ir.Model:
@@ -106,10 +113,6 @@ def _placeholders(sources: Sequence[Source]) -> list[Source]:
         replace(source, gradient=partial(embedding_gradient_call, which=number))
         for number, source in enumerate(sources)
     ]
-
-
-def _example_state(grid: int) -> dict[str, Tensor]:
-    return {**{name: torch.zeros(3, grid, grid) for name in STATE[:2]}, STATE[2]: torch.tensor(0)}
 
 
 def _example_face() -> Tensor:
@@ -127,17 +130,9 @@ def _label_settings() -> dict[str, Tensor]:
     }
 
 
-def _example_cloak(sources: Sequence[Source]) -> dict[str, Tensor]:
-    """Return what a step of a cloak takes besides the face."""
-    return {
-        "keypoints": torch.zeros(6, 2),
-        "reference": torch.zeros(sum(source.dimensions for source in sources)),
-        "budget": torch.tensor(0.06),
-        "clamp": torch.tensor(32.0),
-        "seed": torch.tensor(0),
-        "steps": torch.tensor(10),
-        **_example_state(CLOAK_GRID),
-    }
+def _example_begin() -> dict[str, Tensor]:
+    numbers = {"clamp": torch.tensor(32.0), "seed": torch.tensor(0)}
+    return {"face": _example_face(), "keypoints": torch.zeros(6, 2), **numbers}
 
 
 def to_onnx(

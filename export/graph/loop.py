@@ -1,4 +1,4 @@
-"""The step of an attack, repeated inside the graph: any number of steps, and it loads as fast as one.
+"""The step of an attack on a label, repeated inside the graph: any number of steps, and it loads as fast as one.
 
 What a step computes of its inputs alone, as the budget of each pixel, stays outside of the loop, and so does what only
 the last perturbation is needed for. The weights lie inside, where runtimes find them to lay them out for their kernels.
@@ -12,12 +12,11 @@ from .build import STATE, STEP_OUTPUTS
 NEXT_PERTURBATION, NEXT_BUFFER, PROTECTED, LOSS = STEP_OUTPUTS
 
 
-def looped(step: ir.Model, turns: int = 1) -> ir.Model:
-    """Build `attack-NAME.onnx` from the graph of its step, or of a round of `turns` steps.
+def looped(step: ir.Model) -> ir.Model:
+    """Build `attack-NAME.onnx` from the graph of its step, which has no fixed shape.
 
-    In place of what goes from step to step it takes `steps`, i64, if the step does not already; rounds are finished,
-    so that it does a multiple of `turns`. It gives `protected`, u8 [S, S, 3], after all of them and `losses`, f32
-    [steps], the loss that each step met.
+    In place of what goes from step to step it takes `steps`, i64. It gives `protected`, u8 [S, S, 3], after all of them
+    and `losses`, f32 [steps], the loss that each step met.
     """
     stored = ir.serde.serialize_model(step)
     model, inner = ir.serde.deserialize_model(stored), ir.serde.deserialize_model(stored)
@@ -36,38 +35,21 @@ def looped(step: ir.Model, turns: int = 1) -> ir.Model:
     for value in list(_values(body)):
         value.name = f"step.{value.name}"
 
-    # A step may take the number of steps itself.
-    given = next((value for value in graph.inputs if value.name == "steps"), None)
-    steps = given or ir.val("steps", ir.DataType.INT64, [])
+    steps = ir.val("steps", ir.DataType.INT64, [])
     tape = ir.tape.Tape()
-    start = tape.op("ConstantOfShape", [_shape(tape, perturbation, outside)])
-    rounds = steps
-    if turns > 1:
-        more, each = (tape.op("Constant", [], {"value_int": value}) for value in (turns - 1, turns))
-        rounds = tape.op("Div", [tape.op("Add", [steps, more]), each])
-    end, _, losses = tape.op_multi_out("Loop", [rounds, None, start, start], {"body": body}, num_outputs=3)
+    three = tape.op("Constant", [], {"value_ints": [3]})
+    shape = tape.op("Concat", [three, outside["grid"], outside["grid"]], {"axis": 0})
+    start = tape.op("ConstantOfShape", [shape])
+    end, _, losses = tape.op_multi_out("Loop", [steps, None, start, start], {"body": body}, num_outputs=3)
     last = next(value for value in graph.outputs if value.name == NEXT_PERTURBATION)
     protected = next(value for value in graph.outputs if value.name == PROTECTED)
     last.replace_all_uses_with(end, replace_graph_outputs=True)
-    if turns > 1:
-        losses = tape.op("Reshape", [losses, tape.op("Constant", [], {"value_ints": [-1]})])
     losses.name, losses.type, losses.shape = "losses", ir.TensorType(ir.DataType.FLOAT), ir.Shape(["K"])
-    graph.inputs[:] = [value for value in graph.inputs if value.name not in STATE]
-    if not given:
-        graph.inputs.append(steps)
+    graph.inputs[:] = [*(value for value in graph.inputs if value.name not in STATE), steps]
     graph.outputs[:] = [protected, losses]
     graph.extend(tape.nodes)
     graph.sort()
     return common.RemoveUnusedNodesPass()(model).model
-
-
-def _shape(tape: ir.tape.Tape, perturbation: ir.Value, outside: dict[str | None, ir.Value]) -> ir.Value:
-    """Return the perturbation's shape, i64 [3]; where it has no fixed one, it is square, of the edge `grid`."""
-    assert perturbation.shape is not None
-    if perturbation.shape.is_static():
-        return tape.op("Constant", [], {"value_ints": perturbation.shape.numpy()})
-    three = tape.op("Constant", [], {"value_ints": [3]})
-    return tape.op("Concat", [three, outside["grid"], outside["grid"]], {"axis": 0})
 
 
 def _values(graph: ir.Graph) -> list[ir.Value]:

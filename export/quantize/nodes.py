@@ -49,7 +49,7 @@ class Nodes:
     ) -> tuple[ir.Value, ir.Value]:
         """Return i8 weights like f32 ones, of at most `largest`, and the scales f32 [O] that multiply them.
 
-        `axes` are all but that of the outputs.
+        `axes` are all but that of the outputs, which is the first.
         """
         inner = self.constant(axes, np.int64)
         highest, lowest = (self.op(kind, [weight, inner], keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
@@ -57,7 +57,7 @@ class Nodes:
         scales = self.op("Div", [reach, self.constant(largest)])
         # In one op: a map of floats for each step of the way would stay in memory until the graph is loaded.
         zeros = self.op("Cast", [self.op("Sub", [scales, scales])], to=ir.DataType.INT8)
-        return self.op("QuantizeLinear", [weight, scales, zeros], axis=int(0 in axes)), scales
+        return self.op("QuantizeLinear", [weight, scales, zeros], axis=0), scales
 
     def bias(self, bias: ir.Value, *scales: ir.Value) -> ir.Value:
         """Return a bias as i32 of the unit that `scales` multiply to."""

@@ -1,4 +1,4 @@
-"""A cloak step by step, by the graphs that a client takes: begin, the steps in turn, end."""
+"""A cloak step by step, by the graphs that a client takes, with the loss that each step met."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from face_encryption.export.attack.cloak import GRID
+from face_encryption.runtime.attack import run_cloak
 from face_encryption.runtime.onnx_runtime import ort
 
 
 class CloakSteps:
-    """Runs them with what the loop takes, and gives what it gives."""
+    """Takes and gives what steps written out do."""
 
     def __init__(self, begin: Any, steps: Sequence[Any], end: Any) -> None:
-        self.begin, self.steps, self.end = begin, steps, end
+        self.begin, self.steps, self.end = begin, [_Step(step) for step in steps], end
 
     @classmethod
     def of_folder(cls, folder: Path, turns: Sequence[int] = (0,)) -> "CloakSteps":
@@ -26,13 +26,18 @@ class CloakSteps:
         return cls(begin, steps, end)
 
     def __call__(self, steps: int, face: NDArray[np.uint8], **given: Any) -> tuple[Any, list[float]]:
-        (pixels,) = self.begin.run(None, {"face": face})
-        given |= {"pixels": pixels, "side": np.array(len(face)), "steps": np.array(steps)}
-        perturbation = buffer = np.full((3, GRID, GRID), np.nan, np.float32)  # nothing of these counts at the beginning
-        losses = []
-        for iteration in range(steps + -steps % len(self.steps)):
-            state = {"perturbation": perturbation, "momentum_buffer": buffer, "iteration": np.array(iteration)}
-            perturbation, buffer, loss = self.steps[iteration % len(self.steps)].run(None, given | state)
-            losses.append(float(loss))
-        change = {"perturbation": perturbation, "clamp": given["clamp"]}
-        return self.end.run(None, {"face": face, **change})[0], losses
+        for step in self.steps:
+            step.losses.clear()
+        protected = run_cloak(self.begin, self.steps, self.end, {"face": face, **given, "steps": np.array(steps)})
+        count = len(self.steps)
+        return protected, [self.steps[number % count].losses[number // count] for number in range(steps)]
+
+
+class _Step:
+    def __init__(self, session: Any) -> None:
+        self.session, self.losses = session, list[float]()
+
+    def run(self, names: list[str], feed: dict[str, Any]) -> list[Any]:
+        *state, loss = list(self.session.run([*names, "loss"], feed))
+        self.losses.append(float(loss))
+        return state

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from face_encryption.export.attack.cloak import CloakReference, Source, cloak_in_turn, turns_of
+from face_encryption.export.attack.cloak import CloakReference, Source, cloak, turns_of
 from face_encryption.export.attack.ensemble import other_source, other_surrogate
 from face_encryption.export.attack.face_mask import UPRIGHT
 from face_encryption.export.attack.surrogate import FEATURE
@@ -28,12 +28,10 @@ from face_encryption.export.cli import CHECKPOINT, SURROGATES, export
 from face_encryption.export.graph.build import (
     cloak_begin_graph,
     cloak_end_graph,
-    cloak_graph,
     cloak_reference_graph,
     cloak_step_graph,
     gradient_graph,
 )
-from face_encryption.export.graph.loop import looped
 from face_encryption.export.graph.unroll import unroll
 from face_encryption.runtime import Protector, SettingError, Settings
 from face_encryption.runtime.onnx_runtime import ort
@@ -181,56 +179,37 @@ def test_a_face_without_keypoints_is_seen_upright(others: dict[str, AlignedRecog
     assert abs(float(upright.turn[1])) < 0.01
 
 
-@pytest.mark.parametrize("steps", [3, 6])
-def test_graph_does_what_pytorch_does(others: dict[str, AlignedRecognizer], steps: int) -> None:
-    found = sources(others)
-    surrogates = [other_surrogate(recognizer) for recognizer in others.values()]
+@pytest.mark.parametrize("turns", [1, 2])
+def test_graphs_do_what_pytorch_does(others: dict[str, AlignedRecognizer], turns: int) -> None:
+    """Step by step, and with all steps written out."""
+    found = sources(others)[:turns]
+    surrogates = [other_surrogate(recognizer) for recognizer in [*others.values()][:turns]]
     gradients = [gradient_graph(each, FEATURE) for each in surrogates]
-    turns = turns_of(len(found))
-    graph = looped(cloak_graph(gradients, found, turns), len(turns))
-    reference = cloak_reference_graph(gradients, found)
-    assert {node.domain for each in (graph, reference) for node in each.graph} == {""}
+    begin, end, reference = cloak_begin_graph(), cloak_end_graph(), cloak_reference_graph(gradients, found)
+    singles = [cloak_step_graph(gradients, found, turn) for turn in range(turns)]
+    assert {node.domain for each in (begin, *singles, end, reference) for node in each.graph} == {""}
     shown = {"face": picture(100), "keypoints": KEYPOINTS}
     (own,) = session(reference).run(None, shown)
     with torch.no_grad():
         seen = CloakReference(found)(*(torch.from_numpy(value) for value in shown.values()))
     np.testing.assert_allclose(own, seen.numpy(), atol=1e-5)
+    order = turns_of(turns)
+    graphs = CloakSteps(session(begin), [session(singles[turn]) for turn in order], session(end))
     feed: dict[str, Any] = {**shown, "reference": own, **NUMBERS}
-    with torch.no_grad():
-        want, expected = cloak_in_turn(found, steps, *(torch.from_numpy(np.asarray(each)) for each in feed.values()))
-    feed["steps"] = np.array(steps)
-    got, losses = session(graph).run(None, feed)
-    assert np.abs(got.astype(int) - feed["face"]).max() <= 16
-    assert np.abs(got.astype(int) - want.numpy()).mean() < 0.1
-    np.testing.assert_allclose(losses, expected.numpy(), atol=1e-2)
-    assert np.array_equal(got, session(graph).run(None, feed)[0])
-    # Only where the references point to matters, as for a mean of several.
-    np.testing.assert_allclose(session(graph).run(None, feed | {"reference": 3 * own})[1], losses, atol=1e-3)
-
-
-@pytest.mark.parametrize("turns", [1, 2])
-def test_the_graph_is_its_steps_in_turn(others: dict[str, AlignedRecognizer], turns: int) -> None:
-    """Of three steps it makes two rounds of two. Steps written out do the same, without control flow."""
-    found = sources(others)[:turns]
-    gradients = [gradient_graph(other_surrogate(recognizer), FEATURE) for recognizer in [*others.values()][:turns]]
-    singles = [session(cloak_step_graph(gradients, found, turn)) for turn in range(turns)]
-    in_turn = CloakSteps(session(cloak_begin_graph()), singles, session(cloak_end_graph()))
-    around = cloak_graph(gradients, found, range(turns))
-    repeated = session(looped(around, turns))
-    reference = np.random.default_rng(0).normal(size=sum(source.dimensions for source in found)).astype(np.float32)
-    feed = {"face": picture(100), "keypoints": KEYPOINTS, "reference": reference, **NUMBERS}
     for steps in (1, 2, 3, 4, 8):
-        want, losses = repeated.run(None, feed | {"steps": np.array(steps)})
-        got, met = in_turn(steps, **feed)
-        assert len(losses) == steps + steps % turns
-        assert met == pytest.approx(losses, abs=1e-6)
-        assert np.array_equal(got, want), steps
-        if steps % turns == 0:
-            model = unroll(around, steps, turns)
-            assert not {"Loop", "If", "Scan"} & {node.op_type for node in model.graph}
-            assert all(
-                np.array_equal(*pair) for pair in zip(session(model).run(None, feed), (want, losses), strict=True)
-            )
+        with torch.no_grad():
+            want, expected = cloak(found, steps, *(torch.from_numpy(np.asarray(each)) for each in feed.values()))
+        got, losses = graphs(steps, **feed)
+        assert np.abs(got.astype(int) - feed["face"]).max() <= 16
+        assert np.abs(got.astype(int) - want.numpy()).mean() < 0.1
+        np.testing.assert_allclose(losses, expected.numpy(), atol=1e-2)
+        model = unroll([singles[order[number % len(order)]] for number in range(steps)], begin, end)
+        assert not {"Loop", "If", "Scan"} & {node.op_type for node in model.graph}
+        written_out = session(model).run(None, feed)
+        assert np.array_equal(got, written_out[0]), steps
+        assert losses == pytest.approx(written_out[1], abs=1e-6)
+    # Only where the references point to matters, as for a mean of several.
+    np.testing.assert_allclose(graphs(steps, **feed | {"reference": 3 * own})[1], losses, atol=1e-3)
 
 
 def test_every_shape_of_a_step_is_fixed(others: dict[str, AlignedRecognizer]) -> None:

@@ -121,6 +121,7 @@ def test_a_gradient_bent_back_is_nearly_autograds(frame: Similarity | None) -> N
 def test_a_change_below_black_or_above_white_is_not_spent() -> None:
     pixels = torch.zeros(3, 112, 112)
     pixels[:, :56] = 255
-    grid = FaceGrid(pixels, UPRIGHT * 120, torch.tensor(120), torch.tensor(16.0))
-    assert not grid.limit(torch.full((3, 112, 112), 9.0))[:, :56].any()
-    assert not grid.limit(torch.full((3, 112, 112), -9.0))[:, 56:].any()
+    clamp = torch.tensor(16.0)
+    grid = FaceGrid.of(pixels, UPRIGHT, torch.tensor(120))
+    assert not grid.limit(torch.full((3, 112, 112), 9.0), clamp)[:, :56].any()
+    assert not grid.limit(torch.full((3, 112, 112), -9.0), clamp)[:, 56:].any()

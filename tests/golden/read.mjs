@@ -58,14 +58,12 @@ const { embedding } = await (await open("recognizer")).run({ face: u8(cut, side)
 near(embedding.data, golden.recognizer.embedding, tolerance.embedding, "embedding");
 
 /** What each step gives. */
-async function steps(graphs, said, grid, given) {
-  const sessions = [], shape = [3, grid, grid], results = [];
+async function steps(graphs, said, feeds) {
+  const sessions = [], results = [];
   for (const name of graphs) sessions.push(await open(name));
-  let state = Array(2).fill(f32(Array(3 * grid * grid).fill(0), shape));
   for (let number = 0; number < said.steps; number++) {
-    const feeds = { perturbation: state[0], momentum_buffer: state[1], iteration: i64(number) };
-    const result = await sessions[number % sessions.length].run({ ...given, ...feeds });
-    state = [result.next_perturbation, result.next_momentum_buffer];
+    const result = await sessions[number % sessions.length].run({ ...feeds, iteration: i64(number) });
+    feeds = { ...feeds, perturbation: result.next_perturbation, momentum_buffer: result.next_momentum_buffer };
     near(result.loss.data, [said.losses[number]], tolerance.similarity, `loss of step ${number + 1}`);
     results.push(result);
   }
@@ -76,14 +74,14 @@ const keypoints = f32(cloak.keypoints, [6, 2]), reference = f32(cloak.reference,
 const embed = await open("cloak-reference");
 const before = (await embed.run({ face: u8(cut, side), keypoints })).reference.data;
 near(before, cloak.reference, tolerance.embedding, "reference");
-const numbers = { budget: f32(cloak.budget), clamp: f32(cloak.clamp), seed: i64(cloak.seed), steps: i64(cloak.steps) };
+const clamp = f32(cloak.clamp), numbers = { budget: f32(cloak.budget), clamp, steps: i64(cloak.steps) };
 const turns = manifest.cloak.turns.map((turn) => `attack-feature-step-${turn}`);
 const face = u8(cut, side), end = await open("attack-feature-end");
-const { pixels: grid } = await (await open("attack-feature-begin")).run({ face });
-const results = await steps(turns, cloak, 112, { pixels: grid, side: i64(side), keypoints, reference, ...numbers });
+const begin = await (await open("attack-feature-begin")).run({ face, keypoints, clamp, seed: i64(cloak.seed) });
+const results = await steps(turns, cloak, { ...begin, reference, ...numbers });
 for (const stage of cloak.after) {
   const perturbation = results[stage.done - 1].next_perturbation;
-  const got = (await end.run({ face, perturbation, clamp: numbers.clamp })).protected.data;
+  const got = (await end.run({ face, perturbation, clamp })).protected.data;
   const apart = difference(got, picture(stage).pixels);
   const after = (await embed.run({ face: u8(got, side), keypoints })).reference.data;
   let begin = 0;
@@ -101,7 +99,9 @@ for (const stage of cloak.after) {
 
 const floats = ["direction", "epsilon", "step_size", "momentum", "diversity"].map((name) => [name, f32(label[name])]);
 const target = { ...Object.fromEntries(floats), label: i64(label.label), seed: i64(label.seed) };
-const labelled = (await steps(["attack-label-step"], label, Math.min(side, 336), { face, ...target })).at(-1).protected.data;
+const grid = Math.min(side, 336), zeros = f32(Array(3 * grid * grid).fill(0), [3, grid, grid]);
+const state = { perturbation: zeros, momentum_buffer: zeros };
+const labelled = (await steps(["attack-label-step"], label, { face, ...target, ...state })).at(-1).protected.data;
 labelled.forEach((value, i) => assert(Math.abs(value - cut[i]) <= label.epsilon));
 console.log(`label, ${label.steps} steps: mean difference ${difference(labelled, picture(label).pixels).toFixed(3)}`);
 

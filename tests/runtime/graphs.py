@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 Json = dict[str, Any]
 
 CLOAK_DEFAULTS: Json = {
+    "turns": [0],
     "strength": {
         "low": [{"budget": 0.02, "clamp": 10}],
         "medium": [{"budget": 0.05, "clamp": 20}, {"budget": 0.07, "clamp": 20}, {"budget": 0.08, "clamp": 30}],
@@ -28,7 +29,7 @@ LABEL_DEFAULTS: Json = {
 OWN: Json = {"name": "recognizer", "embedding": 512, "thresholds": {"0.01": 0.35}}
 OTHER: Json = {"name": "other", "embedding": 192, "thresholds": {"0.01": 0.4}}
 MANIFEST: Json = {
-    "format": 7,
+    "format": 8,
     "version": "0.1.0",
     "recognizer": {
         "input_size": 112,
@@ -45,7 +46,8 @@ MANIFEST: Json = {
     "licences": [],
     "checkpoint_sha256": "abc",
 }
-KINDS = ("attack-feature", "attack-label", "cloak-reference", "recognizer")
+STEP = "attack-feature-step"
+KINDS = ("attack-feature-begin", STEP, "attack-feature-end", "attack-label", "cloak-reference", "recognizer")
 
 
 def graph_file(path: Path, kind: str, checkpoint: str = "abc") -> Path:
@@ -63,7 +65,7 @@ def artifacts_folder(folder: Path, **changes: Any) -> Path:
     """Write a folder with a recognizer and two attacks; `changes` take the place of what its manifest says."""
     folder.mkdir(exist_ok=True)
     for kind in KINDS:
-        graph_file(folder / f"{kind}.onnx", kind)
+        graph_file(folder / f"{STEP}-0.onnx" if kind == STEP else folder / f"{kind}.onnx", kind)
     (folder / "weights.bin").write_bytes(bytes(2_000_000))
     return describe(folder, MANIFEST | changes)
 
@@ -71,7 +73,7 @@ def artifacts_folder(folder: Path, **changes: Any) -> Path:
 def describe(folder: Path, manifest: Json) -> Path:
     """Write a manifest with the files and graphs that are in the folder, unless it names others."""
     paths = sorted(path for path in folder.iterdir() if path.name != "manifest.json")
-    kinds = {path.stem: path.stem for path in paths if path.suffix == ".onnx"}
+    kinds = {path.stem: path.stem.removesuffix("-0") for path in paths if path.suffix == ".onnx"}
     found = {
         "files": {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in paths},
         "graphs": {name: {"file": f"{name}.onnx", "kind": kind} for name, kind in kinds.items()},

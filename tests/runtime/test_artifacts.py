@@ -32,7 +32,7 @@ def test_what_a_manifest_says(tmp_path: Path) -> None:
     assert (found.far, found.margin, found.detector.score, found.detector.unsure) == ("0.01", 0.05, 0.5, 0.4)
     ladder = (Rung(0.05, 20), Rung(0.07, 20), Rung(0.08, 30))
     strengths = {"low": (Rung(0.02, 10),), "medium": ladder, "high": (Rung(0.1, 40),)}
-    assert found.cloak == CloakDefaults(strengths, {"fast": 2, "normal": 4})
+    assert found.cloak == CloakDefaults((0,), strengths, {"fast": 2, "normal": 4})
     efforts = {"fast": LabelEffort(2, 4), "normal": LabelEffort(4, 2)}
     assert found.label == LabelDefaults(8, {"low": 4, "medium": 8, "high": 12}, efforts, 1, 0.5)
 
@@ -90,7 +90,7 @@ def test_a_strength_without_rungs_is_named(tmp_path: Path) -> None:
 
 
 def test_another_format(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactsError, match="format 6, this program reads 7; export again with this version"):
+    with pytest.raises(ArtifactsError, match="format 6, this program reads 8; export again with this version"):
         read_manifest(artifacts_folder(tmp_path, format=6))
 
 
@@ -152,7 +152,7 @@ def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for _ in range(2):
         artifacts = Artifacts(tmp_path)
         artifacts.recognizer.load()
-        artifacts.attack("label").load()
+        artifacts.label_attack.load()
     assert hashed == ["recognizer.onnx", "weights.bin", "attack-label.onnx"]
 
 
@@ -235,16 +235,27 @@ def test_a_graph_that_says_it_is_another(tmp_path: Path, facts: dict[str, str]) 
 
 def test_attacks(tmp_path: Path) -> None:
     artifacts = Artifacts(artifacts_folder(tmp_path))
-    assert artifacts.attack("feature").path == tmp_path / "attack-feature.onnx"
-    assert artifacts.attack("label").path == tmp_path / "attack-label.onnx"
+    assert artifacts.label_attack.path == tmp_path / "attack-label.onnx"
+    begin, (step,), end = artifacts.cloak_begin, artifacts.cloak_steps, artifacts.cloak_end
+    assert [each.path.stem.removeprefix("attack-feature-") for each in (begin, step, end)] == ["begin", "step-0", "end"]
+
+
+def test_a_round_asks_in_turn_and_loads_each_step_once(tmp_path: Path) -> None:
+    graph_file(artifacts_folder(tmp_path) / "attack-feature-step-1.onnx", "attack-feature-step")
+    graphs = {f"attack-feature-step-{turn}": "attack-feature-step" for turn in (0, 1)}
+    facts = {name: {"file": f"{name}.onnx", "kind": kind} for name, kind in graphs.items()}
+    cloak = MANIFEST["cloak"] | {"turns": [1, 0, 1]}
+    first, second, third = Artifacts(describe(tmp_path, MANIFEST | {"cloak": cloak, "graphs": facts})).cloak_steps
+    assert first is third
+    assert [first.path.stem, second.path.stem] == ["attack-feature-step-1", "attack-feature-step-0"]
 
 
 def test_inspection(tmp_path: Path) -> None:
     found = inspect_folder(artifacts_folder(tmp_path, surrogates=[OTHER, OWN]))
     assert found.content == json.loads((tmp_path / "manifest.json").read_text())
     lines = table(found).splitlines()
-    assert lines[4].split() == ["recognizer.onnx", "0.0", "recognizer", found.files["recognizer.onnx"].sha256[:12]]
-    assert lines[5].split()[:2] == ["weights.bin", "2.0"]
+    assert lines[6].split() == ["recognizer.onnx", "0.0", "recognizer", found.files["recognizer.onnx"].sha256[:12]]
+    assert lines[7].split()[:2] == ["weights.bin", "2.0"]
     assert lines[-3:] == [
         "checkpoint abc, 2 classes",
         "threshold at FAR 1.0%, recognizer: similarity 0.350",

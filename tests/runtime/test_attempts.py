@@ -13,7 +13,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from face_encryption.runtime import FaceResult, NoFaceError, PhotoError, Protector, Settings
-from face_encryption.runtime.attack import Attack
+from face_encryption.runtime.attack import CloakAttack, LabelAttack
 from face_encryption.runtime.faces import cut_square
 from face_encryption.runtime.photo import read_photo
 from face_encryption.runtime.settings import CloakPlan
@@ -27,6 +27,7 @@ WEAK = [{"budget": 0.002, "clamp": 3}, {"budget": 0.004, "clamp": 5.5}]
 # So far below each threshold an attempt has to come.
 MARGIN = 0.05
 DEFAULTS = {
+    "turns": [0, 0, 1],
     "strength": {"low": WEAK, "medium": LADDER, "high": LADDER[-1:]},
     "effort": {"fast": {"steps": 2}, "normal": {"steps": 4}, "thorough": {"steps": 8}},
 }
@@ -65,7 +66,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     counted(Protector, "recognize")
     counted(Protector, "_embed")
-    counted(Attack, "__call__")
+    counted(CloakAttack, "__call__")
+    counted(LabelAttack, "__call__")
     return counts
 
 

@@ -440,17 +440,17 @@ def test_missing_artifacts(run: Run, monkeypatch: pytest.MonkeyPatch, command: s
 
 @pytest.mark.usefixtures("photo_file")
 def test_artifacts_of_another_version(run: Run, tmp_path: Path) -> None:
-    artifacts_folder(tmp_path / "artifacts", format=8)
-    assert_one_line_error(run("protect", "photo.png"), 5, "manifest.json: format 8")
+    artifacts_folder(tmp_path / "artifacts", format=9)
+    assert_one_line_error(run("protect", "photo.png"), 5, "manifest.json: format 9")
 
 
 @pytest.mark.usefixtures("photo_file")
 def test_artifacts_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
     folder = artifacts_folder(tmp_path / "artifacts")
-    graph_file(folder / "attack-feature.onnx", "attack-feature", "def")
-    assert_one_line_error(run("protect", "photo.png"), 5, "attack-feature.onnx: not the file that manifest.json")
+    graph_file(folder / "attack-feature-end.onnx", "attack-feature-end", "def")
+    assert_one_line_error(run("protect", "photo.png"), 5, "attack-feature-end.onnx: not the file that manifest.json")
     describe(folder, MANIFEST)
-    assert_one_line_error(run("protect", "photo.png"), 5, "attack-feature.onnx: its checkpoint_sha256 is def")
+    assert_one_line_error(run("protect", "photo.png"), 5, "attack-feature-end.onnx: its checkpoint_sha256 is def")
 
 
 @pytest.mark.usefixtures("use_artifacts", "photo_file")

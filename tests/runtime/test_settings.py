@@ -11,7 +11,7 @@ from face_encryption.runtime.settings import CloakPlan, LabelPlan, Settings, pla
 
 LADDER = (Rung(0.05, 20), Rung(0.07, 20), Rung(0.08, 30))
 CLOAK_DEFAULTS = CloakDefaults(
-    {"low": (Rung(0.02, 10),), "medium": LADDER, "high": (Rung(0.1, 40),)}, {"fast": 2, "normal": 4}
+    (0,), {"low": (Rung(0.02, 10),), "medium": LADDER, "high": (Rung(0.1, 40),)}, {"fast": 2, "normal": 4}
 )
 LABEL_DEFAULTS = LabelDefaults(
     8, {"low": 4, "medium": 8, "high": 12}, {"fast": LabelEffort(2, 4), "normal": LabelEffort(4, 2)}, 1, 0.5

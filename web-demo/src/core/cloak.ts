@@ -10,8 +10,6 @@ export interface CloakInput {
   /** u8 [side, side, 3], as it is in the photo now. */
   square: Uint8Array;
   side: number;
-  /** f32 [3, 112, 112], what `onGrid` makes of the square. */
-  pixels: Float32Array;
   /** f32 [6, 2], in pixels of the square. */
   keypoints: Float32Array;
   /** f32 [D], what `cloak-reference` gave of the face before any change. */
@@ -23,41 +21,19 @@ export interface CloakInput {
 /** Called after each step; it may wait, and throws to stop. */
 export type OnStep = (done: number, of: number) => Promise<void> | void;
 
-/** How many steps are taken: a round of the recognizers is finished. */
-export function stepsOf(graphs: Graphs, steps: number): number {
-  const round = graphs.manifest.cloak.turns.length;
-  return Math.ceil(steps / round) * round;
-}
-
-/** Return a square on the grid of the steps, f32 [3, 112, 112]: the same for every attempt. */
-export async function onGrid(graphs: Graphs, square: Uint8Array, side: number): Promise<Float32Array> {
-  return floatsOf(await graphs.run(graphs.name("attack-feature-begin"), { face: tensor.pixels(square, side) }), "pixels");
-}
-
 /** What goes from step to step, f32 [3, 112, 112] each. */
 export interface State {
   perturbation: Feeds[string];
   momentum: Feeds[string];
 }
 
-/** What a cloak begins with: the first step takes its seed instead. */
-export function nothing(): State {
-  const zeros = tensor.floats(new Float32Array(GRID.reduce((one, other) => one * other)), GRID);
-  return { perturbation: zeros, momentum: zeros };
-}
-
-/** What all steps take. */
-export function stepInputs({ side, pixels, keypoints, reference, seed, plan }: CloakInput): Feeds {
-  return {
-    pixels: tensor.floats(pixels, GRID),
-    side: tensor.integer(side),
-    keypoints: tensor.floats(keypoints, [6, 2]),
-    reference: tensor.floats(reference, [reference.length]),
-    budget: tensor.float(plan.budget),
-    clamp: tensor.float(plan.clamp),
-    seed: tensor.integer(seed),
-    steps: tensor.integer(plan.steps),
-  };
+/** Return what all steps take, and the state that the first of them takes. */
+export async function begin(graphs: Graphs, { square, side, keypoints, reference, seed, plan }: CloakInput): Promise<{ inputs: Feeds; state: State }> {
+  const [points, clamp] = [tensor.floats(keypoints, [6, 2]), tensor.float(plan.clamp)];
+  const face = { face: tensor.pixels(square, side), keypoints: points, clamp, seed: tensor.integer(seed) };
+  const { perturbation, momentum_buffer: momentum, ...fixed } = await graphs.run(graphs.name("attack-feature-begin"), face);
+  const away = { reference: tensor.floats(reference, [reference.length]), budget: tensor.float(plan.budget) };
+  return { inputs: { ...fixed, ...away, clamp, steps: tensor.integer(plan.steps) }, state: { perturbation: perturbation!, momentum: momentum! } };
 }
 
 /** Take step number `iteration`, from 0. */
@@ -75,9 +51,10 @@ export async function withChange(graphs: Graphs, square: Uint8Array, side: numbe
 }
 
 /** Return the protected square, u8 [side, side, 3], after `count` of the plan's steps, which are all by default. */
-export async function runCloak(graphs: Graphs, input: CloakInput, onStep?: OnStep, count = stepsOf(graphs, input.plan.steps)): Promise<Uint8Array> {
-  const inputs = stepInputs(input);
-  let state = nothing();
+export async function runCloak(graphs: Graphs, input: CloakInput, onStep?: OnStep, count = input.plan.steps): Promise<Uint8Array> {
+  const started = await begin(graphs, input);
+  const { inputs } = started;
+  let { state } = started;
   for (let i = 0; i < count; i++) {
     state = await takeStep(graphs, inputs, state, i);
     await onStep?.(i + 1, count);

@@ -3,7 +3,7 @@
  * or a few, instead of being made anew.
  */
 
-import { type State, nothing, onGrid, stepInputs, takeStep, withChange } from "./cloak";
+import { type State, begin, takeStep, withChange } from "./cloak";
 import { findFaces } from "./detect";
 import { type Box, type Face, sharedPart, squareAround } from "./faces";
 import type { Graphs } from "./graphs";
@@ -51,7 +51,7 @@ interface Track {
   frames: number;
   steps: number;
   measured?: Measured;
-  state: State;
+  state: State | undefined;
 }
 
 export class Live {
@@ -93,7 +93,7 @@ export class Live {
     const isSame = (each: Track) => sharedPart(each.box, face.box) >= SAME_PART && Math.max(each.side / side, side / each.side) <= SAME_SIDE;
     const at = this.#tracks.findIndex(isSame);
     const [track] = at < 0 ? [undefined] : this.#tracks.splice(at, 1);
-    const fresh = { before: undefined, frames: 0, steps: 0, state: nothing() };
+    const fresh = { before: undefined, frames: 0, steps: 0, state: undefined };
     const { before, ...rest } = track ?? fresh;
     const known = before && rest.frames % LOOK_AGAIN ? before : { ...(await view(this.graphs, original, part)), named: await this.#name(original, side) };
     return { ...rest, frames: rest.frames + 1, box: face.box, side, before: known };
@@ -102,8 +102,8 @@ export class Live {
   /** Go on by so many steps and return the face with its change, u8 [side, side, 3]. */
   async #advance(track: Track, { original, side, keypoints }: Part, steps: number): Promise<Uint8Array> {
     const { graphs, plan } = this;
-    const pixels = await onGrid(graphs, original, side);
-    const inputs = stepInputs({ square: original, side, pixels, keypoints, reference: track.before.reference, seed: 0, plan });
+    const { inputs, state } = await begin(graphs, { square: original, side, keypoints, reference: track.before.reference, seed: 0, plan });
+    track.state ??= state;
     for (let i = 0; i < steps; i++, track.steps++) track.state = await takeStep(graphs, inputs, track.state, track.steps);
     return withChange(graphs, original, side, inputs, track.state);
   }

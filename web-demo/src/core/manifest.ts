@@ -2,7 +2,7 @@
 
 import { ArtifactsError } from "./errors";
 
-export const FORMAT = 7;
+export const FORMAT = 8;
 
 export interface Rung {
   budget: number;

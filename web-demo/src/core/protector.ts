@@ -1,6 +1,6 @@
 /** A photo's bytes in, the protected photo's bytes and what was measured out. */
 
-import { type OnStep, onGrid, runCloak } from "./cloak";
+import { type OnStep, runCloak } from "./cloak";
 import { findFaces } from "./detect";
 import { NoFaceError } from "./errors";
 import type { Box, Detection, Face } from "./faces";
@@ -154,11 +154,10 @@ export class Protector {
     const { graphs } = this;
     const { side, keypoints } = part;
     const square = photo.cut(part.corner, side); // with the changes of faces whose squares overlap it
-    const pixels = await onGrid(graphs, square, side);
     const bound = Math.max(...plans.map(({ clamp }) => clamp));
     let best: { square: Uint8Array; plan: Plan; over: number } | undefined;
     for (const [i, plan] of plans.entries()) {
-      const changed = await runCloak(graphs, { square, side, pixels, keypoints, reference: meanReference(before), seed, plan }, tell(i + 1));
+      const changed = await runCloak(graphs, { square, side, keypoints, reference: meanReference(before), seed, plan }, tell(i + 1));
       if (photo.grey) makeGrey(changed);
       limit(changed, part, bound, photo.width, photo.height);
       const over = excess(compare(graphs, before, await view(graphs, changed, part)));

@@ -6,7 +6,7 @@ import com.eclipsesource.json.JsonValue
 import com.eclipsesource.json.ParseException
 
 /** Which format of `manifest.json` this program reads. */
-const val FORMAT = 7
+const val FORMAT = 8
 
 /** What our own recognizer is called among the surrogates. */
 const val OWN = "recognizer"

@@ -119,11 +119,10 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
         val part = subject.part
         val picture = photo.picture
         val square = picture.cut(part.square) // with the changes of faces whose squares overlap it
-        val grid = onGrid(artifacts, square, cancel)
         val bound = plans.fold(0.0) { most, plan -> maxOf(most, plan.clamp) }
         var best: Triple<Double, ByteArray, Plan>? = null
         for ((at, plan) in plans.withIndex()) {
-            val inputs = CloakInputs(square, grid, part.keypoints, subject.reference, seed, plan)
+            val inputs = CloakInputs(square, part.keypoints, subject.reference, seed, plan)
             val changed = cloak(artifacts, inputs, cancel) { step -> listener(step, plan.steps, at + 1) }
             if (picture.isGrey) makeGrey(changed) // of a grey square this is the square plus the mean change
             part.limit(changed, bound, picture.width, picture.height)

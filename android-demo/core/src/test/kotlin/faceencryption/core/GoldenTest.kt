@@ -65,8 +65,7 @@ class GoldenTest {
         val given = cloak["reference"].asArray().map { it.asFloat() }.toFloatArray()
         val plan = Plan(cloak["budget"].asDouble(), cloak["clamp"].asDouble(), cloak["steps"].asInt())
         val pixels = photo.cut(square)
-        val grid = onGrid(artifacts, pixels, Cancel())
-        val inputs = CloakInputs(pixels, grid, keypoints, given, cloak["seed"].asLong(), plan)
+        val inputs = CloakInputs(pixels, keypoints, given, cloak["seed"].asLong(), plan)
         val last = cloak["after"].asArray().last().asObject()
         val protected = cloak(artifacts, inputs, Cancel())
         for (at in protected.indices) {
@@ -84,8 +83,7 @@ class GoldenTest {
         val given = cloak["reference"].asArray().map { it.asFloat() }.toFloatArray()
         val plan = Plan(cloak["budget"].asDouble(), cloak["clamp"].asDouble(), cloak["steps"].asInt())
         val pixels = photo.cut(square)
-        val grid = onGrid(artifacts, pixels, Cancel())
-        val inputs = CloakInputs(pixels, grid, keypoints, given, cloak["seed"].asLong(), plan)
+        val inputs = CloakInputs(pixels, keypoints, given, cloak["seed"].asLong(), plan)
         val first = cloak["after"].asArray()[0].asObject()
         assertEquals(1, first["done"].asInt())
         val expected = picture(first).rgb
