@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from face_encryption.export.attack.surrogate import Surrogate
 from face_encryption.export.cli import CHECKPOINT
+from face_encryption.runtime import Protector, Settings
 from face_encryption.runtime.artifacts import Artifacts
 from face_encryption.runtime.attack import run_cloak
 from face_encryption.runtime.faces import cut_square, detect
@@ -114,13 +115,7 @@ def loading(folder: Path) -> Iterator[tuple[str, Run]]:
     """Yield what it takes to load graphs."""
     yield "load detector", lambda: Artifacts(folder, 1).detector.load()
     yield "load recognizer", lambda: Artifacts(folder, 1).recognizer.load()
-    yield "load cloak", lambda: load_cloak(Artifacts(folder, 1))
-
-
-def load_cloak(artifacts: Artifacts) -> None:
-    """Load all that protecting a face takes but the detector."""
-    for graph in {artifacts.cloak_reference, artifacts.cloak_begin, *artifacts.cloak_steps, artifacts.cloak_end}:
-        graph.load()
+    yield "load all that a cloak takes", lambda: Protector(folder, 1).check(Settings())
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,6 @@ class Graph:
                 raise ArtifactsError(f"{self.path}: not enough memory to load it") from error
             raise ArtifactsError(f"{self.path}: cannot be loaded ({_one_line(error)}); export again") from error
         self._compare(session.get_modelmeta().custom_metadata_map)
-        _return_free_memory()
         return session
 
     def _compare(self, metadata: dict[str, str]) -> None:
@@ -171,6 +171,16 @@ class Artifacts:
             facts = self.manifest.graph(name, kind or name)
             self._graphs[name] = Graph(self.manifest, facts, self._threads)
         return self._graphs[name]
+
+
+def load_graphs(graphs: Iterable[Graph]) -> None:
+    """Load graphs now rather than when they are first run, the largest first: it leaves the others memory to take.
+
+    Raises `ArtifactsError` as `Graph.load` does.
+    """
+    for graph in graphs:
+        graph.load()
+    _return_free_memory()
 
 
 def _return_free_memory() -> None:

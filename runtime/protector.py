@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .artifacts import Artifacts
+from .artifacts import Artifacts, load_graphs
 from .attack import CloakAttack, LabelAttack
 from .comparison import Subject, matches
 from .detection import Detection, choose_faces, find_faces
@@ -134,8 +134,8 @@ class Protector:
             SettingError: the label is unknown.
             ArtifactsError: a graph cannot be loaded.
         """
-        self._attack(settings)
         self.artifacts.detector.load()
+        self._attack(settings)
 
     def protect(self, data: bytes, settings: Settings | None = None) -> ProtectedPhoto:
         """Protect the faces in a photo.
@@ -285,8 +285,8 @@ class Protector:
         if not settings.labelled:
             plans = plan_cloak(self._manifest.cloak, settings)
             steps, ends = artifacts.cloak_steps, (artifacts.cloak_begin, artifacts.cloak_end)
-            for graph in (artifacts.cloak_reference, *steps, *ends):
-                graph.load()
+            # Ours, the largest, asks last in a round.
+            load_graphs([*reversed(steps), artifacts.cloak_reference, *ends])
             return CloakAttack(ends[0], steps, ends[1], plans)
         label = None
         if settings.label is not None:
@@ -295,6 +295,5 @@ class Protector:
                 hint = f'did you mean "{close[0]}"?' if close else "`face-encryption inspect --json` lists the labels"
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
-        for graph in (artifacts.recognizer, artifacts.label_attack):
-            graph.load()
+        load_graphs([artifacts.label_attack, artifacts.recognizer])
         return LabelAttack(artifacts.label_attack, (plan_label(self._manifest.label, settings),), label)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from face_encryption.runtime.artifacts import Artifacts, Graph
+from face_encryption.runtime.artifacts import Artifacts, Graph, load_graphs
 from face_encryption.runtime.cli.inspect import inspect_folder, table
 from face_encryption.runtime.errors import ArtifactsError
 from face_encryption.runtime.manifest import CloakDefaults, LabelDefaults, LabelEffort, Rung, SurrogateFacts
@@ -175,7 +175,7 @@ def test_loading_returns_freed_memory(tmp_path: Path) -> None:
     blocks = [bytearray(2**16) for _ in range(1600)]
     del blocks[::2]  # 50 MB between what is still held
     before = resident()
-    graph.load()
+    load_graphs([graph])
     assert resident() < before - 25
 
 
