@@ -1,6 +1,6 @@
 /** The browser's decoders, and libraries for what they cannot give exactly. */
 
-import type { Bytes } from "../core/photo/bytes";
+import { type Bytes, release } from "../core/photo/bytes";
 import type { Codec, PictureRequest, WebpOptions } from "../core/photo/codec";
 import { MIME } from "../core/photo/photo";
 import type { Raster, RowSource } from "../core/photo/raster";
@@ -29,19 +29,25 @@ async function decodeOpaque({ format, picture, toSrgb }: PictureRequest): Promis
     imageOrientation: "from-image", // there is none in it
   });
   const { width, height } = bitmap;
-  let canvas: OffscreenCanvas | undefined;
+  const canvas = new OffscreenCanvas(width, 0);
+  let band = new Uint8ClampedArray(0);
   return {
     width,
     height,
     rows(top, count) {
-      if (canvas?.height !== count) canvas = new OffscreenCanvas(width, count);
+      release(band);
+      if (canvas.height !== count) canvas.height = count;
       const context = canvas.getContext("2d", { willReadFrequently: true })!;
       context.imageSmoothingEnabled = false;
       context.globalCompositeOperation = "copy";
       context.drawImage(bitmap, 0, top, width, count, 0, 0, width, count);
-      return context.getImageData(0, 0, width, count).data;
+      return (band = context.getImageData(0, 0, width, count).data);
     },
-    close: () => bitmap.close(),
+    close() {
+      release(band);
+      canvas.width = 0; // what it has drawn, it holds
+      bitmap.close();
+    },
   };
 }
 

@@ -34,5 +34,7 @@ async function shrink(file: Blob, side: number): Promise<Blob | undefined> {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return canvas.convertToBlob(file.type === "image/jpeg" ? { type: file.type, quality: 0.95 } : { type: "image/png" });
+  const copy = await canvas.convertToBlob(file.type === "image/jpeg" ? { type: file.type, quality: 0.95 } : { type: "image/png" });
+  canvas.width = 0; // its memory comes back at once
+  return copy;
 }

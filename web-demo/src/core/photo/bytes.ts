@@ -93,7 +93,7 @@ export class ByteWriter {
 }
 
 /** Give back the memory of large bytes at once, rather than when the browser next collects; nobody may use them later. */
-export function release(bytes: Uint8Array): void {
+export function release(bytes: Uint8Array | Uint8ClampedArray): void {
   const buffer = bytes.buffer as ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
   if (buffer.byteLength > 0) buffer.transfer?.(0);
 }

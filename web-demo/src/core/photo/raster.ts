@@ -14,7 +14,7 @@ export interface Raster {
 export interface RowSource {
   width: number;
   height: number;
-  /** Return so many rows, u8 [rows, width, 4]. */
+  /** Return so many rows, u8 [rows, width, 4], of use until the next call. */
   rows(top: number, count: number): Uint8Array | Uint8ClampedArray;
   close(): void;
 }
@@ -46,16 +46,19 @@ export async function readRaster(source: RowSource, channels: Raster["channels"]
     [last + h - 1, -width, -1],
     [last, -width, 1],
   ][orientation - 1] as [number, number, number];
-  const rows = Math.max(1, Math.floor(BAND / w));
-  for (let top = 0; top < h; top += rows) {
+  for (const { at, count } of bands(0, h, w)) {
     await pause?.();
-    const count = Math.min(rows, h - top);
-    const band = source.rows(top, count);
+    const band = source.rows(at, count);
     for (let y = 0; y < count; y++) {
-      copyRow(band, y * w * 4, w, data, start + (top + y) * stepY, stepX, channels);
+      copyRow(band, y * w * 4, w, data, start + (at + y) * stepY, stepX, channels);
     }
   }
   return { width, height, channels, data };
+}
+
+function* bands(top: number, bottom: number, width: number): Generator<{ at: number; count: number }> {
+  const rows = Math.max(1, Math.floor(BAND / width));
+  for (let at = top; at < bottom; at += rows) yield { at, count: Math.min(rows, bottom - at) };
 }
 
 function copyRow(rgba: Uint8Array | Uint8ClampedArray, from: number, count: number, data: Uint8Array, to: number, step: number, channels: number): void {
@@ -87,31 +90,40 @@ export function isGrey({ data, channels }: Raster): boolean {
 
 /** Return the pixels as RGB, u8 [height, width, 3]: the raster's own where it is RGB. */
 export function toRgb(raster: Raster): Uint8Array {
-  if (raster.channels === 3) return raster.data;
-  return cutRect(raster, { left: 0, top: 0, right: raster.width, bottom: raster.height });
-}
-
-function cutRect({ data, width, channels }: Raster, { left, top, right, bottom }: Rect): Uint8Array {
-  const pixels = new Uint8Array((right - left) * (bottom - top) * 3);
-  let at = 0;
-  for (let y = top; y < bottom; y++) {
-    for (let i = (y * width + left) * channels, end = (y * width + right) * channels; i < end; i += channels, at += 3) {
-      pixels[at] = data[i]!;
-      pixels[at + 1] = data[channels < 3 ? i : i + 1]!;
-      pixels[at + 2] = data[channels < 3 ? i : i + 2]!;
-    }
-  }
+  const { width, height, channels, data } = raster;
+  if (channels === 3) return data;
+  const pixels = new Uint8Array(width * height * 3);
+  copyRect(raster, { left: 0, top: 0, right: width, bottom: height }, pixels, width, [0, 0]);
   return pixels;
 }
 
 /** Return a square, u8 [side, side, 3]; what lies outside the picture is black. */
 export function cutSquare(raster: Raster, corner: Corner, side: number): Uint8Array {
-  const rect = overlap(raster.width, raster.height, side, corner);
-  const part = cutRect(raster, rect);
   const square = new Uint8Array(side * side * 3);
-  const length = (rect.right - rect.left) * 3;
-  for (let y = rect.top, from = 0; y < rect.bottom; y++, from += length) {
-    square.set(part.subarray(from, from + length), ((y - corner[1]) * side + rect.left - corner[0]) * 3);
+  copyRect(raster, overlap(raster.width, raster.height, side, corner), square, side, corner);
+  return square;
+}
+
+/** Copy a part of a picture into RGB of another width, whose upper left corner lies at (x, y) in the picture. */
+function copyRect({ data, width, channels }: Raster, { left, top, right, bottom }: Rect, pixels: Uint8Array, into: number, [x, y]: Corner): void {
+  for (let row = top; row < bottom; row++) {
+    let at = ((row - y) * into + left - x) * 3;
+    for (let i = (row * width + left) * channels, end = (row * width + right) * channels; i < end; i += channels, at += 3) {
+      pixels[at] = data[i]!;
+      pixels[at + 1] = data[channels < 3 ? i : i + 1]!;
+      pixels[at + 2] = data[channels < 3 ? i : i + 2]!;
+    }
+  }
+}
+
+/** Return of the picture that a decoder gives what `cutSquare` would. */
+export function readSquare(source: RowSource, corner: Corner, side: number): Uint8Array {
+  const { width, height } = source;
+  const square = new Uint8Array(side * side * 3);
+  const { left, top, right, bottom } = overlap(width, height, side, corner);
+  for (const { at, count } of bands(top, bottom, width)) {
+    const band = source.rows(at, count);
+    for (let y = 0; y < count; y++) copyRow(band, (y * width + left) * 4, right - left, square, (at + y - corner[1]) * side + left - corner[0], 1, 3);
   }
   return square;
 }

@@ -1,7 +1,7 @@
 /** Read photos: what is not one is refused, in words that say what to do. */
 
 import { PhotoError } from "../errors";
-import { type Corner, overlap } from "../faces";
+import type { Corner } from "../faces";
 import { type Bytes, bigEndian, concat, latin1, startsWith } from "./bytes";
 import type { Codec } from "./codec";
 import { crc32 } from "./crc";
@@ -13,7 +13,7 @@ import { type MetadataPolicy, decideMetadata } from "./metadata";
 import type { Format, Parts } from "./parts";
 import { type Coding, Photo } from "./photo";
 import { readPngHeader, SIGNATURE, takeApartPng } from "./png";
-import { type Raster, cutSquare, isGrey, readRaster } from "./raster";
+import { type Raster, isGrey, readRaster, readSquare } from "./raster";
 import { readWebpHeader, takeApartWebp } from "./webp";
 import { webpQuality } from "./webpQuality";
 
@@ -84,14 +84,10 @@ export interface Place {
 /** Decode what `Photo.encode` returned, and return what `Photo.cut` gives of each place. */
 export async function readSquares(data: Bytes, codec: Codec, places: readonly Place[]): Promise<Uint8Array[]> {
   const format = recognize(data);
-  const { channels, width, height } = describe(format, await takeApart(format, data));
+  const { channels } = describe(format, await takeApart(format, data));
   const source = await codec.decode({ format, picture: data, alpha: channels === 2 || channels === 4, toSrgb: false });
   try {
-    return places.map(({ corner: [x, y], side }) => {
-      const { top, bottom } = overlap(width, height, side, [x, y]);
-      const { buffer, byteOffset, byteLength } = bottom > top ? source.rows(top, bottom - top) : new Uint8Array(0);
-      return cutSquare({ width, height: bottom - top, channels: 4, data: new Uint8Array(buffer, byteOffset, byteLength) }, [x, y - top], side);
-    });
+    return places.map(({ corner, side }) => readSquare(source, corner, side));
   } finally {
     source.close();
   }
