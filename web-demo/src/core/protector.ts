@@ -6,7 +6,7 @@ import { NoFaceError } from "./errors";
 import type { Box, Detection, Face } from "./faces";
 import { matching, meanReference } from "./gallery";
 import type { Graphs } from "./graphs";
-import type { Bytes } from "./photo/bytes";
+import { type Bytes, release } from "./photo/bytes";
 import type { Codec } from "./photo/codec";
 import type { Format } from "./photo/parts";
 import type { Photo } from "./photo/photo";
@@ -144,6 +144,7 @@ export class Protector {
       before.known = matching(this.graphs, gallery, before);
       const { square, plan } = await this.#attempt(photo, part, before, plans, seed + part.number - 1, tell);
       photo.paste(square, part.side, part.corner);
+      release(square);
       done.push({ part, before, plan, seconds: (performance.now() - start) / 1000 });
     }
     return done;
@@ -161,9 +162,15 @@ export class Protector {
       if (photo.grey) makeGrey(changed);
       limit(changed, part, bound, photo.width, photo.height);
       const over = excess(compare(graphs, before, await view(graphs, changed, part)));
-      if (!best || over < best.over) best = { square: changed, plan, over };
+      if (!best || over < best.over) {
+        if (best) release(best.square);
+        best = { square: changed, plan, over };
+      } else {
+        release(changed);
+      }
       if (over < -graphs.manifest.match.margin) break;
     }
+    release(square);
     return best!;
   }
 
@@ -178,6 +185,8 @@ export class Protector {
         ...{ number: part.number, box: part.face.box, score: part.face.score, matched: isMatch(comparisons), comparisons },
         ...{ plan, gallery: before.known?.length ?? 0, ...difference(part, square, width, height), seconds },
       });
+      release(square);
+      release(part.original);
     }
     return results;
   }

@@ -22,12 +22,9 @@ export function webpOptions({ lossless, quality }: WebpOptions): { lossless: num
   return { lossless: lossless ? 1 : 0, exact: 1, quality: lossless ? 80 : quality };
 }
 
-async function decodeOpaque({ format, picture, toSrgb }: PictureRequest): Promise<RowSource> {
-  const bitmap = await createImageBitmap(new Blob([picture], { type: MIME[format] }), {
-    colorSpaceConversion: toSrgb ? "default" : "none",
-    premultiplyAlpha: "none",
-    imageOrientation: "from-image", // there is none in it
-  });
+async function decodeOpaque({ format, picture }: PictureRequest): Promise<RowSource> {
+  // With no options, which Chromium follows by making a second bitmap.
+  const bitmap = await createImageBitmap(new Blob([picture], { type: MIME[format] }));
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, 0);
   let band = new Uint8ClampedArray(0);

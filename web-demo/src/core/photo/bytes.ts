@@ -92,8 +92,10 @@ export class ByteWriter {
   }
 }
 
+const { port1: nowhere, port2: end } = new MessageChannel();
+end.close();
+
 /** Give back the memory of large bytes at once, rather than when the browser next collects; nobody may use them later. */
-export function release(bytes: Uint8Array | Uint8ClampedArray): void {
-  const buffer = bytes.buffer as ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
-  if (buffer.byteLength > 0) buffer.transfer?.(0);
+export function release({ buffer }: Uint8Array | Uint8ClampedArray): void {
+  if (buffer.byteLength > 0) nowhere.postMessage(null, [buffer as ArrayBuffer]); // `ArrayBuffer.transfer` keeps what a canvas made
 }

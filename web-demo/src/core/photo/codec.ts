@@ -6,12 +6,10 @@ import type { Raster, RowSource } from "./raster";
 
 export interface PictureRequest {
   format: Format;
-  /** A file with the picture alone. */
+  /** A file with the picture alone; of CMYK with its profile, by which the decoder converts, and else without. */
   picture: Bytes;
   /** The picture has an alpha channel, whose colours have to come as they are. */
   alpha: boolean;
-  /** The file, with its profile, where its colours are to be converted to sRGB: of CMYK. */
-  toSrgb: boolean;
 }
 
 export interface WebpOptions {

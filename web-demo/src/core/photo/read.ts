@@ -84,8 +84,9 @@ export interface Place {
 /** Decode what `Photo.encode` returned, and return what `Photo.cut` gives of each place. */
 export async function readSquares(data: Bytes, codec: Codec, places: readonly Place[]): Promise<Uint8Array[]> {
   const format = recognize(data);
-  const { channels } = describe(format, await takeApart(format, data));
-  const source = await codec.decode({ format, picture: data, alpha: channels === 2 || channels === 4, toSrgb: false });
+  const parts = await takeApart(format, data);
+  const { channels } = describe(format, parts);
+  const source = await codec.decode({ format, picture: parts.picture, alpha: channels === 2 || channels === 4 });
   try {
     return places.map(({ corner, side }) => readSquare(source, corner, side));
   } finally {
@@ -139,9 +140,8 @@ function checkSize(format: Format, parts: Parts, { width, height, coding }: Stor
 async function decode(format: Format, parts: Parts, stored: Stored, turn: number, codec: Codec, pause?: () => Promise<void> | undefined): Promise<Raster> {
   const { channels, cmyk, width, height } = stored;
   const alpha = channels === 2 || channels === 4;
-  const request = { format, alpha, toSrgb: cmyk };
   const read = async (picture: Bytes) => {
-    const source = await codec.decode({ ...request, picture: cmyk ? withProfile(picture, parts.profile) : picture });
+    const source = await codec.decode({ format, alpha, picture: cmyk ? withProfile(picture, parts.profile) : picture });
     try {
       if (width * height > 0 && (source.width !== width || source.height !== height)) throw new Error("another size than its header says");
       return await readRaster(source, channels, turn, pause);
