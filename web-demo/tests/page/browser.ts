@@ -3,15 +3,27 @@
 import { existsSync } from "node:fs";
 
 import { type BrowserContext, type BrowserContextOptions, type Page, chromium } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
+
+import { dist, isBuilt } from "./home";
+import { type Host, serve } from "./server";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 export const executable = process.env["CHROMIUM"] ?? PLACES.find((place) => existsSync(place));
 
-const FLAGS = [
+/** There is a browser, and a page for it. */
+export const canOpen = executable !== undefined && isBuilt;
+
+export const FLAGS = [
   ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
   ...["--disable-component-update", "--disable-sync"],
 ];
+
+/** How to open it; flags are Chromium's own. */
+export interface Opening extends BrowserContextOptions {
+  flags?: string[];
+}
 
 export interface Opened {
   context: BrowserContext;
@@ -22,8 +34,28 @@ export interface Opened {
   errors: string[];
 }
 
+/** The page on a host of its own. */
+export interface Site extends Opened {
+  host: Host;
+}
+
+/** Open the page, with its models loaded, for all tests of a group; what is returned is there once they run. */
+export function openForAll(opening: () => Opening | Promise<Opening> = () => ({})): Site {
+  const site = {} as Site;
+  beforeAll(async () => {
+    site.host = await serve(dist);
+    Object.assign(site, await open(site.host.url, await opening()));
+    await ready(site.page);
+  });
+  afterAll(async () => {
+    await site.context?.close();
+    await site.host?.stop();
+  });
+  return site;
+}
+
 /** Open a page in a browser with a new profile. */
-export async function open(url: string, options: BrowserContextOptions = {}, flags: string[] = []): Promise<Opened> {
+async function open(url: string, { flags = [], ...options }: Opening): Promise<Opened> {
   if (!executable) throw new Error("no Chromium");
   const context = await chromium.launchPersistentContext("", { executablePath: executable, args: [...FLAGS, ...flags], acceptDownloads: true, ...options });
   const [foreign, errors]: string[][] = [[], []];

@@ -2,92 +2,95 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 
 import { addAxe, isWithin, violations } from "./axe";
-import { type Opened, executable, open, ready } from "./browser";
-import { dist, isBuilt } from "./home";
-import { type Host, serve } from "./server";
-import { makeVideo } from "./video";
+import { canOpen, openForAll } from "./browser";
+import { astronaut } from "./home";
+import { type Videos, makeVideos } from "./video";
 
 /** So many frames at least, and then none may be a match: how long that takes is the machine's affair. */
 const FRAMES = 12;
 
-describe.skipIf(!executable || !isBuilt)("live", () => {
-  let host: Host;
-  let opened: Opened;
-  let page: Page;
-
-  beforeAll(async () => {
-    const video = join(mkdtempSync(join(tmpdir(), "camera-")), "camera.mjpeg");
-    await makeVideo(video);
-    host = await serve(dist);
-    opened = await open(host.url, { bypassCSP: true, viewport: { width: 390, height: 844 } }, [
-      ...["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${video}`],
-    ]);
-    page = opened.page;
-    await ready(page);
-    await page.evaluate(countCameras);
+describe.skipIf(!canOpen)("live", () => {
+  let videos: Videos;
+  const site = openForAll(async () => {
+    videos = await makeVideos(mkdtempSync(join(tmpdir(), "video-")));
+    const flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${videos.camera}`];
+    return { bypassCSP: true, viewport: { width: 390, height: 844 }, flags };
   });
 
-  afterAll(async () => {
-    await opened?.context.close();
-    await host?.stop();
-  });
+  beforeAll(() => site.page.evaluate(countCameras));
 
-  const cameras = () => page.evaluate(() => (window as unknown as Watched).cameras.map((track) => track.readyState));
+  const cameras = () => site.page.evaluate(() => (window as unknown as Watched).cameras.map((track) => track.readyState));
+  /** Wait for so many more frames. */
+  const more = async () => {
+    const frames = () => site.page.evaluate(() => Number(document.querySelector<HTMLElement>(".live-picture")!.dataset["frames"]));
+    const first = await frames();
+    await expect.poll(frames, { timeout: 120_000 }).toBeGreaterThanOrEqual(first + FRAMES);
+  };
   const start = async () => {
-    await page.locator("[data-key=camera]").focus();
-    await page.keyboard.press("Enter");
-    await page.locator(".rate", { hasText: "frames a second" }).waitFor({ timeout: 120_000 });
+    await site.page.locator("[data-key=camera]").focus();
+    await site.page.keyboard.press("Enter");
+    await site.page.locator(".rate", { hasText: "frames a second" }).waitFor({ timeout: 120_000 });
   };
 
   it("asks for the camera when it is started, and not before", async () => {
-    await page.locator("#live > summary").focus();
-    await page.keyboard.press("Enter");
-    await page.locator("[data-key=camera]").waitFor({ timeout: 120_000 });
+    await site.page.locator("#live > summary").focus();
+    await site.page.keyboard.press("Enter");
+    await site.page.locator("[data-key=camera]").waitFor({ timeout: 120_000 });
     expect(await cameras()).toEqual([]);
     await start();
     expect(await cameras()).toEqual(["live"]);
   });
 
   it("protects the face that moves", async () => {
-    const steps = () => page.evaluate(() => Number(document.querySelector<HTMLElement>(".live-picture")!.dataset["frames"]));
-    const first = await steps();
-    await page.waitForFunction((count) => Number(document.querySelector<HTMLElement>(".live-picture")!.dataset["frames"]) >= count, first + FRAMES, { timeout: 120_000 });
-    await page.locator(".live .verdict", { hasText: "no longer matches" }).waitFor({ timeout: 120_000 });
-    const text = await page.locator(".live .results").innerText();
+    await more();
+    await site.page.locator(".live .verdict", { hasText: "no longer matches" }).waitFor({ timeout: 120_000 });
+    const text = await site.page.locator(".live .results").innerText();
     expect(text).toMatch(/similarity -?[\d.]+; [\d.]+ and more count as the same person/);
     expect(text).toMatch(/before: .+ [\d.]+/);
-    expect(await page.locator(".live-marks .mark").count()).toBe(1);
+    expect(await site.page.locator(".live-marks .mark").count()).toBe(1);
+  });
+
+  it("protects the face in a video, and goes on where that ends", async () => {
+    await site.page.locator("[data-key=stop]").click();
+    await site.page.setInputFiles("#video", videos.file);
+    await site.page.locator(".rate", { hasText: "640 × 480" }).waitFor({ timeout: 120_000 });
+    await more();
+    await site.page.locator(".live .verdict", { hasText: "no longer matches" }).waitFor({ timeout: 120_000 });
+    expect(await cameras()).toEqual(["ended"]);
+    await site.page.locator("[data-key=stop]").click();
+    await site.page.setInputFiles("#video", astronaut);
+    await site.page.locator(".live [role=status]", { hasText: "This video cannot be played here." }).waitFor();
+    await start();
   });
 
   it("has no flaw for screen readers, and fits a phone", async () => {
-    await addAxe(page);
-    expect(await violations(page)).toEqual([]);
-    expect(await isWithin(page)).toBe(true);
+    await addAxe(site.page);
+    expect(await violations(site.page)).toEqual([]);
+    expect(await isWithin(site.page)).toBe(true);
   });
 
   it("gives the camera back when it is stopped, when it is closed, and when the page is hidden", async () => {
-    await page.locator("[data-key=stop]").focus();
-    await page.keyboard.press("Enter");
-    expect(await cameras()).toEqual(["ended"]);
+    await site.page.locator("[data-key=stop]").focus();
+    await site.page.keyboard.press("Enter");
+    expect(await cameras()).toEqual(["ended", "ended"]);
     await start();
-    await page.locator("#live > summary").click();
-    await expect.poll(cameras).toEqual(["ended", "ended"]);
-    await page.locator("#live > summary").click();
+    await site.page.locator("#live > summary").click();
+    await expect.poll(cameras).toEqual(["ended", "ended", "ended"]);
+    await site.page.locator("#live > summary").click();
     await start();
-    await page.evaluate(() => {
+    await site.page.evaluate(() => {
       Object.defineProperty(document, "hidden", { value: true });
       document.dispatchEvent(new Event("visibilitychange"));
     });
-    expect(await cameras()).toEqual(["ended", "ended", "ended"]);
+    expect(await cameras()).toEqual(["ended", "ended", "ended", "ended"]);
   });
 
   it("asks no other origin for anything", () => {
-    expect(opened.foreign).toEqual([]);
-    expect(opened.errors).toEqual([]);
+    expect(site.foreign).toEqual([]);
+    expect(site.errors).toEqual([]);
   });
 });
 

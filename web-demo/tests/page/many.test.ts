@@ -2,63 +2,47 @@ import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { type Opened, executable, open, ready } from "./browser";
-import { astronaut, dist, isBuilt } from "./home";
-import { type Host, serve } from "./server";
+import { canOpen, openForAll } from "./browser";
+import { astronaut } from "./home";
 
 const COUNT = 10;
 const TIMEOUT = 600_000;
 
-describe.skipIf(!executable || !isBuilt)("ten photos at once", () => {
-  let host: Host;
-  let opened: Opened;
-  let page: Page;
+describe.skipIf(!canOpen)("ten photos at once", () => {
+  const site = openForAll();
 
-  beforeAll(async () => {
-    host = await serve(dist);
-    opened = await open(host.url);
-    page = opened.page;
-    await ready(page);
-  });
-
-  afterAll(async () => {
-    await opened?.context.close();
-    await host?.stop();
-  });
-
-  const count = (state: string) => page.locator(`.thumbnail.${state}`).count();
+  const count = (state: string) => site.page.locator(`.thumbnail.${state}`).count();
 
   it("are looked at, and one that is none does not hold up the others", { timeout: TIMEOUT }, async () => {
     const folder = mkdtempSync(join(tmpdir(), "many-"));
     const paths = Array.from({ length: COUNT }, (_, i) => join(folder, `photo-${i}.jpg`));
     paths.forEach((path, i) => (i === 4 ? writeFileSync(path, "no photo") : cpSync(astronaut, path)));
-    await page.setInputFiles("#files", paths);
+    await site.page.setInputFiles("#files", paths);
     await expect.poll(() => count("ready"), { timeout: TIMEOUT, interval: 500 }).toBe(COUNT - 1);
     expect(await count("failed")).toBe(1);
-    expect(await page.locator("[data-key=protect-all]").innerText()).toBe(`Protect all ${COUNT - 1}`);
+    expect(await site.page.locator("[data-key=protect-all]").innerText()).toBe(`Protect all ${COUNT - 1}`);
   });
 
   it("are protected until they are stopped: what is done stays, the others can be started again", { timeout: TIMEOUT }, async () => {
-    await page.locator("[data-key=protect-all]").click();
+    await site.page.locator("[data-key=protect-all]").click();
     await expect.poll(() => count("done"), { timeout: TIMEOUT, interval: 200 }).toBeGreaterThanOrEqual(2);
-    await page.locator("[data-key=cancel-all]").click();
+    await site.page.locator("[data-key=cancel-all]").click();
     await expect.poll(() => count("working"), { timeout: TIMEOUT, interval: 200 }).toBe(0);
     const done = await count("done");
     expect(done).toBeGreaterThanOrEqual(2);
     expect(await count("ready")).toBe(COUNT - 1 - done);
-    expect(await page.locator("[data-key=zip]").innerText()).toBe(`Save all ${done} as ZIP`);
-    const [download] = await Promise.all([page.waitForEvent("download"), page.locator("[data-key=zip]").click()]);
+    expect(await site.page.locator("[data-key=zip]").innerText()).toBe(`Save all ${done} as ZIP`);
+    const [download] = await Promise.all([site.page.waitForEvent("download"), site.page.locator("[data-key=zip]").click()]);
     expect(download.suggestedFilename()).toBe("protected_photos.zip");
   });
 
   it("can be started again", { timeout: TIMEOUT }, async () => {
     const before = await count("done");
-    await page.locator(".thumbnail.ready").first().click();
-    await page.locator("[data-key=protect]").click();
+    await site.page.locator(".thumbnail.ready").first().click();
+    await site.page.locator("[data-key=protect]").click();
     await expect.poll(() => count("done"), { timeout: TIMEOUT, interval: 200 }).toBe(before + 1);
-    expect(opened.errors).toEqual([]);
+    expect(site.errors).toEqual([]);
   });
 });

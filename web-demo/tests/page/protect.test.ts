@@ -2,12 +2,10 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { type Opened, executable, open, ready } from "./browser";
-import { artifacts, astronaut, dist, hasPython, isBuilt, runPython, shared } from "./home";
-import { type Host, serve } from "./server";
+import { canOpen, openForAll } from "./browser";
+import { artifacts, astronaut, hasPython, runPython, shared } from "./home";
 
 interface Compared {
   same_mode: boolean;
@@ -33,46 +31,32 @@ const WEBP = { outside: 24, similarity: 0.06, inside: 0.1 };
 /** A group, and a phone's photo stored on its side. */
 const REAL = ["photos/group-couple.jpg", "cases/wide_o6_dims.jpg"];
 
-describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
-  let host: Host;
-  let opened: Opened;
-  let page: Page;
+describe.skipIf(!canOpen)("a photo in the page", () => {
+  const site = openForAll();
   const folder = mkdtempSync(join(tmpdir(), "page-"));
-
-  beforeAll(async () => {
-    host = await serve(dist);
-    opened = await open(host.url);
-    page = opened.page;
-    await ready(page);
-  });
-
-  afterAll(async () => {
-    await opened?.context.close();
-    await host?.stop();
-  });
 
   /** Choose a photo, protect it with all defaults, save it, and return the panel's text. */
   async function protect(path: string): Promise<string> {
-    await page.setInputFiles("#files", path);
-    await page.locator("#stage h2", { hasText: basename(path) }).waitFor();
-    await page.locator("[data-key=protect]").click();
-    await page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
-    const text = await page.locator(".panel").innerText();
-    const [download] = await Promise.all([page.waitForEvent("download"), page.locator("[data-key=save]").click()]);
+    await site.page.setInputFiles("#files", path);
+    await site.page.locator("#stage h2", { hasText: basename(path) }).waitFor();
+    await site.page.locator("[data-key=protect]").click();
+    await site.page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
+    const text = await site.page.locator(".panel").innerText();
+    const [download] = await Promise.all([site.page.waitForEvent("download"), site.page.locator("[data-key=save]").click()]);
     await download.saveAs(join(folder, download.suggestedFilename()));
     cpSync(path, join(folder, basename(path)));
     return text;
   }
 
   const openMore = async () => {
-    if (!(await page.locator("[data-key=metadata]").isVisible())) await page.locator(".more > summary").click();
+    if (!(await site.page.locator("[data-key=metadata]").isVisible())) await site.page.locator(".more > summary").click();
   };
 
   it("is protected, and saved under its own name", async () => {
     const text = await protect(astronaut);
     expect(text).toContain("The face no longer matches.");
     expect(readdirSync(folder)).toContain("astronaut_protected.jpg");
-    await page.locator("[data-key=remove]").click();
+    await site.page.locator("[data-key=remove]").click();
   });
 
   it.skipIf(!hasPython)("of any kind comes out as from Python", { timeout: 600_000 }, async () => {
@@ -82,7 +66,7 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
     const texts: Record<string, string> = {};
     for (const name of readdirSync(made)) {
       texts[name] = await protect(join(made, name));
-      await page.locator("[data-key=remove]").click();
+      await site.page.locator("[data-key=remove]").click();
     }
     const results = JSON.parse(runPython("compare.py", artifacts, folder)) as Record<string, Compared>;
     expect(Object.keys(results)).toHaveLength(readdirSync(made).length + 1);
@@ -104,39 +88,39 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
     const made = mkdtempSync(join(tmpdir(), "told-"));
     runPython("../core/kept.py", "make", astronaut, made);
     for (const name of ["told6.jpg", "told6.png", "told6.webp"]) {
-      await page.setInputFiles("#files", join(made, name));
-      await page.locator("#stage h2", { hasText: name }).waitFor();
-      await page.locator("[data-key=protect]").waitFor();
-      await page.locator("[data-key=draw]").focus();
-      await page.keyboard.press("Enter"); // the face is too small to be found
+      await site.page.setInputFiles("#files", join(made, name));
+      await site.page.locator("#stage h2", { hasText: name }).waitFor();
+      await site.page.locator("[data-key=protect]").waitFor();
+      await site.page.locator("[data-key=draw]").focus();
+      await site.page.keyboard.press("Enter"); // the face is too small to be found
       await openMore();
-      await page.locator("[data-key=metadata]").check();
-      await page.locator("[data-key=protect]").click();
-      await page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
-      expect(await page.locator(".notes").innerText()).toContain("Still in the file: EXIF, GPS position, serial numbers, author, XMP");
-      const [download] = await Promise.all([page.waitForEvent("download"), page.locator("[data-key=save]").click()]);
+      await site.page.locator("[data-key=metadata]").check();
+      await site.page.locator("[data-key=protect]").click();
+      await site.page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
+      expect(await site.page.locator(".notes").innerText()).toContain("Still in the file: EXIF, GPS position, serial numbers, author, XMP");
+      const [download] = await Promise.all([site.page.waitForEvent("download"), site.page.locator("[data-key=save]").click()]);
       const path = join(made, `${name}.written`);
       await download.saveAs(path);
       expect(JSON.parse(runPython("../core/kept.py", "same", join(made, name), path)), name).toEqual([]);
-      await page.locator("[data-key=change]").click();
-      await page.locator("[data-key=metadata]").uncheck();
-      await page.locator("[data-key=remove]").click();
+      await site.page.locator("[data-key=change]").click();
+      await site.page.locator("[data-key=metadata]").uncheck();
+      await site.page.locator("[data-key=remove]").click();
     }
   });
 
   it("moves away from other photos of the person, too", async () => {
-    await page.setInputFiles("#files", astronaut);
-    await page.locator("[data-key=protect]").waitFor();
+    await site.page.setInputFiles("#files", astronaut);
+    await site.page.locator("[data-key=protect]").waitFor();
     await openMore();
-    await page.setInputFiles("#gallery", astronaut);
-    await page.getByText("1 face in 1 photo.").waitFor({ timeout: 120_000 });
-    await page.locator("[data-key=protect]").click();
-    await page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
-    expect(await page.locator(".results").innerText()).toContain("moved away from 1 more photo of the person, too");
-    await page.locator("[data-key=change]").click();
-    await page.locator("[data-key=gallery-clear]").click();
-    expect(await page.getByText("1 face in 1 photo.").count()).toBe(0);
-    await page.locator("[data-key=remove]").click();
+    await site.page.setInputFiles("#gallery", astronaut);
+    await site.page.getByText("1 face in 1 photo.").waitFor({ timeout: 120_000 });
+    await site.page.locator("[data-key=protect]").click();
+    await site.page.locator("[data-key=save]").waitFor({ timeout: 120_000 });
+    expect(await site.page.locator(".results").innerText()).toContain("moved away from 1 more photo of the person, too");
+    await site.page.locator("[data-key=change]").click();
+    await site.page.locator("[data-key=gallery-clear]").click();
+    expect(await site.page.getByText("1 face in 1 photo.").count()).toBe(0);
+    await site.page.locator("[data-key=remove]").click();
   });
 
   it("is refused in one line where it is none", async () => {
@@ -148,23 +132,23 @@ describe.skipIf(!executable || !isBuilt)("a photo in the page", () => {
     ];
     for (const [name, content, line] of refused) {
       writeFileSync(join(folder, name), content);
-      await page.setInputFiles("#files", join(folder, name));
-      await page.locator("#stage [role=alert]", { hasText: line }).waitFor();
-      await page.locator("[data-key=remove]").click();
+      await site.page.setInputFiles("#files", join(folder, name));
+      await site.page.locator("#stage [role=alert]", { hasText: line }).waitFor();
+      await site.page.locator("[data-key=remove]").click();
     }
   });
 
   it("is not changed where the work is stopped", async () => {
-    await page.setInputFiles("#files", astronaut);
-    await page.locator("[data-key=protect]").click();
-    await page.locator(".progress-text", { hasText: /step \d/ }).waitFor();
-    await page.locator("[data-key=cancel]").click();
-    await page.locator("[data-key=protect]").waitFor();
-    expect(await page.locator("[data-key=save]").count()).toBe(0);
+    await site.page.setInputFiles("#files", astronaut);
+    await site.page.locator("[data-key=protect]").click();
+    await site.page.locator(".progress-text", { hasText: /step \d/ }).waitFor();
+    await site.page.locator("[data-key=cancel]").click();
+    await site.page.locator("[data-key=protect]").waitFor();
+    expect(await site.page.locator("[data-key=save]").count()).toBe(0);
   });
 
   it("never leaves the device", () => {
-    expect(opened.foreign).toEqual([]);
-    expect(opened.errors).toEqual([]);
+    expect(site.foreign).toEqual([]);
+    expect(site.errors).toEqual([]);
   });
 });
