@@ -73,7 +73,8 @@ function fromLeft(one: Face, other: Face): number {
   return 0;
 }
 
-function isShownBy(face: Face, others: readonly Face[]): boolean {
+/** Tell whether one of the others is the same face. */
+export function isShownBy(face: Face, others: readonly Face[]): boolean {
   return others.some((other) => sharedPart(face.box, other.box) > SAME_FACE);
 }
 

@@ -13,6 +13,7 @@ import type { Photo } from "./photo/photo";
 import { makeGrey } from "./photo/raster";
 import { readPhoto, readSquares } from "./photo/read";
 import { detectionNotes } from "./report";
+import type { OnPart } from "./small";
 import { type Plan, type Settings, chooseFaces, planCloak } from "./settings";
 import { type Comparison, type Part, type View, compare, cutPart, difference, excess, isMatch, limit, view } from "./subject";
 
@@ -89,11 +90,15 @@ export class Protector {
     return [begin!, end!, ...steps, reference!];
   }
 
-  /** Find the faces in a photo. */
-  async detect(data: Uint8Array, boxes: readonly Box[] = []): Promise<Detection> {
+  /**
+   * Find the faces in a photo.
+   *
+   * @param onPart given to look closer, for small ones.
+   */
+  async detect(data: Uint8Array, onPart?: OnPart): Promise<Detection> {
     const photo = await readPhoto(data, this.codec);
     try {
-      return await findFaces(this.graphs, photo.pixels, photo.width, photo.height, boxes);
+      return await findFaces(this.graphs, photo.pixels, photo.width, photo.height, [], onPart);
     } finally {
       photo.release();
     }

@@ -21,6 +21,10 @@ export interface Mark {
 
 export class Item {
   state: State = "waiting";
+  /** What it is worked on for. */
+  task: "detect" | "protect" = "protect";
+  /** Small faces have been looked for, too. */
+  isLookedCloser = false;
   /** Of the original, and smaller, for the page to show; the same for small photos. */
   readonly url: string;
   preview = "";
@@ -38,10 +42,13 @@ export class Item {
     this.url = URL.createObjectURL(file);
   }
 
+  /** Take what was found; what was switched on or off, or drawn, stays so where it was found before. */
   setDetection(detection: Detection): void {
     this.detection = detection;
-    const mark = (kind: Mark["kind"], on: boolean) => (face: Face): Mark => ({ box: face.box, face, kind, on });
-    this.marks = [...detection.faces.map(mark("found", true)), ...detection.unsure.map(mark("unsure", false))];
+    const before = new Map(this.marks.map((mark) => [mark.box.join(), mark.on]));
+    const mark = (kind: Mark["kind"], on: boolean) => (face: Face): Mark => ({ box: face.box, face, kind, on: before.get(face.box.join()) ?? on });
+    const byHand = this.marks.filter(({ kind }) => kind === "hand");
+    this.marks = [...detection.faces.map(mark("found", true)), ...detection.unsure.map(mark("unsure", false)), ...byHand];
     this.state = "ready";
   }
 

@@ -23,6 +23,7 @@ class Page {
   readonly #gallery = new Gallery(this.#engine, () => this.#render());
   readonly #stage = new Stage(find("#stage"), () => this.#facts, this.#choice, new More(this.#choice, this.#gallery), {
     protect: (item) => void this.#protect(item),
+    lookCloser: (item) => void this.#lookCloser(item),
     remove: (item) => this.#remove(item),
     changed: () => this.#render(),
     problem: (error) => this.#problem(error),
@@ -69,7 +70,7 @@ class Page {
       this.#render();
       await this.#ready;
       const { signal } = (item.abort = new AbortController());
-      item.setDetection(await this.#engine.call("detect", { file: item.file }, undefined, signal));
+      item.setDetection(await this.#engine.call("detect", { file: item.file, small: false }, undefined, signal));
     } catch (error) {
       this.#failed(item, error);
     }
@@ -79,19 +80,33 @@ class Page {
   async #protect(item: Item): Promise<void> {
     const chosen = item.chosen;
     if (!chosen || item.state !== "ready" || !chosen.numbers.length) return;
-    item.state = "working";
+    const settings = { ...DEFAULTS, ...this.#choice, faces: chosen.numbers, gallery: this.#gallery.faces };
+    await this.#work(item, "protect", async (onTold, signal) => {
+      const result = await this.#engine.call("protect", { file: item.file, detection: chosen.detection, settings }, onTold, signal);
+      performance.mark("protected", { detail: result.times });
+      await item.setResult(result);
+    });
+  }
+
+  async #lookCloser(item: Item): Promise<void> {
+    await this.#work(item, "detect", async (onTold, signal) => {
+      item.setDetection(await this.#engine.call("detect", { file: item.file, small: true }, onTold, signal));
+      item.isLookedCloser = true;
+    });
+  }
+
+  /** Do something with a photo that shows how far it is and can be canceled. */
+  async #work(item: Item, task: Item["task"], work: (onTold: (told: Told) => void, signal: AbortSignal) => Promise<void>): Promise<void> {
+    [item.state, item.task, item.progress] = ["working", task, undefined];
     const { signal } = (item.abort = new AbortController());
     this.#render();
-    const settings = { ...DEFAULTS, ...this.#choice, faces: chosen.numbers, gallery: this.#gallery.faces };
     const onTold = (told: Told) => {
       if ("loaded" in told) return;
       item.progress = told;
       this.#stage.showProgress(item);
     };
     try {
-      const result = await this.#engine.call("protect", { file: item.file, detection: chosen.detection, settings }, onTold, signal);
-      performance.mark("protected", { detail: result.times });
-      await item.setResult(result);
+      await work(onTold, signal);
     } catch (error) {
       if (error instanceof CanceledError) item.clearResult();
       else this.#failed(item, error);

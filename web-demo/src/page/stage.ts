@@ -1,5 +1,6 @@
 /** The photo that is looked at: its boxes and settings, the work, the result. */
 
+import { hasParts } from "../core/small";
 import type { MetadataPolicy } from "../core/photo/metadata";
 import type { Progress } from "../core/protector";
 import type { Facts } from "../worker/protocol";
@@ -19,6 +20,7 @@ export interface Choice {
 
 export interface StageActions {
   protect(item: Item): void;
+  lookCloser(item: Item): void;
   remove(item: Item): void;
   changed(item: Item): void;
   problem(error: unknown): void;
@@ -91,8 +93,8 @@ export class Stage {
     protect.textContent = numbers.length === 1 ? "Protect the face" : `Protect ${numbers.length} faces`;
     protect.addEventListener("click", () => this.actions.protect(item));
     return [
-      element("p", {}, text, unsure ? " A dashed box may be a face: choose it if it is." : ""),
-      element("div", { className: "row" }, ...this.#drawButtons(item)),
+      element("p", { attributes: { role: "status" } }, text, item.isLookedCloser ? " Small ones were looked for, too." : "", unsure ? " A dashed box may be a face: choose it if it is." : ""),
+      element("div", { className: "row" }, ...this.#faceButtons(item)),
       this.#options("Strength", "strength", this.facts()?.strengths ?? []),
       this.#options("Effort", "effort", this.facts()?.efforts ?? []),
       element("div", { className: "row" }, protect),
@@ -100,14 +102,17 @@ export class Stage {
     ];
   }
 
-  #drawButtons(item: Item): HTMLElement[] {
+  #faceButtons(item: Item): HTMLElement[] {
     const draw = element("button", { type: "button", className: "quiet", attributes: { "aria-pressed": String(this.#drawing), "data-key": "draw" } });
     draw.textContent = this.#drawing ? "Draw the box …" : "Add a face";
     draw.addEventListener("click", (event) => {
       if (event.detail === 0) addInTheMiddle(item, (drawing) => this.#redraw(item, drawing)); // by the keyboard
       else this.#redraw(item, !this.#drawing);
     });
-    return [draw];
+    if (item.isLookedCloser || !hasParts(item.detection!.width, item.detection!.height)) return [draw];
+    const closer = element("button", { type: "button", className: "quiet", title: "Part by part, which takes longer", attributes: { "data-key": "closer" } }, "Look for small faces");
+    closer.addEventListener("click", () => this.actions.lookCloser(item));
+    return [draw, closer];
   }
 
   #options(legend: string, name: "strength" | "effort", values: readonly string[]): HTMLElement {
@@ -123,7 +128,7 @@ export class Stage {
   }
 
   #working(item: Item): HTMLElement[] {
-    const bar = element("progress", { max: 1, value: item.progress ? progressPart(item.progress) : 0, attributes: { "aria-label": `Protecting ${item.file.name}` } });
+    const bar = element("progress", { max: 1, value: item.progress ? progressPart(item.progress) : 0, attributes: { "aria-label": `${item.task === "detect" ? "Looking for small faces in" : "Protecting"} ${item.file.name}` } });
     const text = element("p", { className: "progress-text muted", attributes: { role: "status", "aria-live": "off" } }, item.progress ? progressText(item.progress) : "Waiting for its turn …");
     const cancel = element("button", { type: "button", attributes: { "data-key": "cancel", "data-main": "" } }, "Cancel");
     cancel.addEventListener("click", () => {
@@ -165,10 +170,11 @@ export class Stage {
   }
 }
 
-const SHARES = { decode: 0, detect: 0.05, protect: 0.08, encode: 0.9, measure: 0.96 };
+const SHARES = { decode: 0, protect: 0.08, encode: 0.9, measure: 0.96 };
 
 /** How much of the work is done, 0 to 1; further attempts at a face go on from where the first was. */
 function progressPart({ stage, face = 1, faces = 1, attempt = 1, step = 0, steps = 1 }: Progress): number {
+  if (stage === "detect") return (step - 1) / steps; // alone: what is protected has been found before
   if (stage !== "protect") return SHARES[stage];
   const ofFace = 1 - 0.5 ** (attempt - 1) + 0.5 ** attempt * (step / steps);
   return SHARES.protect + ((face - 1 + ofFace) / faces) * (SHARES.encode - SHARES.protect);
@@ -177,7 +183,8 @@ function progressPart({ stage, face = 1, faces = 1, attempt = 1, step = 0, steps
 const STAGES = { decode: "Reading the photo …", detect: "Looking for faces …", protect: "Looking at the faces …", encode: "Writing the photo …", measure: "Measuring the saved photo …" };
 
 function progressText({ stage, face, faces, attempt = 1, step, steps }: Progress): string {
-  if (stage !== "protect" || step === undefined) return STAGES[stage];
+  if (step === undefined) return STAGES[stage];
+  if (stage === "detect") return `Looking for small faces: part ${step} of ${steps}`;
   const again = attempt > 1 ? `, attempt ${attempt}, because it still matched` : "";
   return `${faces === 1 ? "The face" : `Face ${face} of ${faces}`}: step ${step} of ${steps}${again}`;
 }

@@ -39,7 +39,8 @@ export interface Protected {
 /** Each request, by its kind: what it takes and what comes back. */
 export interface Calls {
   load: { request: { base: string; threads: number }; reply: Facts };
-  detect: { request: { file: Blob }; reply: Detection };
+  /** `small`: look closer, part by part. */
+  detect: { request: { file: Blob; small: boolean }; reply: Detection };
   protect: { request: { file: Blob; detection: Detection; settings: Settings }; reply: Protected };
   enroll: { request: { file: Blob }; reply: Float32Array[] };
   lookAt: { request: { file: Blob; face: Face }; reply: Look };

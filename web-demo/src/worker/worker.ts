@@ -66,8 +66,9 @@ const handlers: Handlers = {
     return { strengths: Object.keys(manifest.cloak.strength), efforts: Object.keys(manifest.cloak.effort), threads, classes, label: { epsilon, stepSize, steps } };
   },
 
-  async detect({ file }) {
-    return ready().detect(await bytesOf(file));
+  async detect({ file, small }, call) {
+    const onPart = (step: number, steps: number) => call.tell({ stage: "detect", step, steps });
+    return ready().detect(await bytesOf(file), small ? onPart : undefined);
   },
 
   async protect({ file, detection, settings }, call) {
