@@ -22,7 +22,6 @@ android {
         jvmTarget = "1.8"
         allWarningsAsErrors = true
     }
-    androidResources { noCompress += listOf("bin", "onnx") }
     packaging { jniLibs.useLegacyPackaging = true }
     sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("graphs"))
 }
