@@ -4,6 +4,7 @@
 
 Each folder of OUT is a case: `photo.jpg`, what the runtime wrote of it as `protected.jpg`, the same pixels ahead of the
 coder as `pixels.png`, and `expected.json`. `files` holds files to read; `files.json` what the runtime says of each.
+`crowd` is a photo of small faces, and `faces.json` those that the runtime finds at one look, and closer.
 """
 
 import base64
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 from skimage.data import astronaut
 
-from face_encryption.runtime import FaceEncryptionError, Photo, Protector, Settings, read_photo
+from face_encryption.runtime import Face, FaceEncryptionError, Photo, Protector, Settings, read_photo
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.runtime.photo.profiles import adobe_rgb
 from face_encryption.runtime.report import result_json, result_line
@@ -33,6 +34,17 @@ XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="a
  tiff:Orientation="6" exif:PixelXDimension="1" exif:GPSLatitude="1,2N"><dc:creator>Somebody</dc:creator>
 <mwg-rs:Regions>a face</mwg-rs:Regions><xmp:Thumbnails>a picture</xmp:Thumbnails>
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+# Where a person stands in the crowd, and how large, in per cent.
+CROWD = (
+    (30, 40, 30),
+    (880, 60, 35),
+    (470, 480, 40),
+    (1320, 300, 30),
+    (1800, 900, 25),
+    (839, 445, 45),
+    (1500, 700, 100),
+)
 
 
 def main(out: Path, artifacts: str) -> None:
@@ -57,7 +69,31 @@ def main(out: Path, artifacts: str) -> None:
     }
     for name, (image, options, settings) in cases.items():
         write_case(out / name, protector, image, options, settings)
+    write_crowd(out / "crowd", protector, small)
     write_files(out / "files")
+
+
+def write_crowd(folder: Path, protector: Protector, person: Image.Image) -> None:
+    """Write a photo of six parts with faces of 31 to 42 pixels, one of them cut by a part, and a larger one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (1897, 1000), (90, 110, 100))
+    for x, y, percent in CROWD:
+        size = (person.width * percent // 100, person.height * percent // 100)
+        image.paste(person.resize(size, Image.Resampling.LANCZOS), (x, y))
+    data = encoded(image, "JPEG", quality=90)
+    (folder / "photo.jpg").write_bytes(data)
+    pixels = read_photo(data).pixels
+    found = {name: protector.look(pixels, small_faces=small) for name, small in (("once", False), ("closer", True))}
+    said = {
+        name: {"faces": [numbers(face) for face in seen.faces], "unsure": [numbers(face) for face in seen.unsure]}
+        for name, seen in found.items()
+    }
+    (folder / "faces.json").write_text(json.dumps(said, indent=1))
+
+
+def numbers(face: Face) -> list[float]:
+    """Return the box, the score and the keypoints of a face."""
+    return [*map(float, face.box), float(face.score), *face.keypoints.ravel().tolist()]
 
 
 def write_files(folder: Path) -> None:

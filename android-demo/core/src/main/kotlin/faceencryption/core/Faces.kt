@@ -74,11 +74,17 @@ data class Square(val x: Int, val y: Int, val side: Int) {
     }
 }
 
+/** Is told during a closer look how many [parts] of the photo there are, and how many are [done]. */
+fun interface LookProgress {
+    fun at(done: Int, parts: Int)
+}
+
 /**
  * Find the faces in a picture, and say where the detector is unsure.
  *
  * @param minScore from this score on a box counts as a face.
  * @param boxes faces given by hand, each in place of what was found there.
+ * @param small look closer, for faces too small for one look at a large photo.
  * @throws SettingError a box lies outside of the picture.
  */
 fun findFaces(
@@ -86,7 +92,9 @@ fun findFaces(
     picture: Picture,
     minScore: Double = artifacts.manifest.score,
     boxes: List<Box> = emptyList(),
+    small: Boolean = false,
     cancel: Cancel = Cancel(),
+    progress: LookProgress = LookProgress { _, _ -> },
 ): Detection {
     for (box in boxes) {
         val inside = min(box.right, picture.width.toDouble()) > max(box.left, 0.0) &&
@@ -96,7 +104,10 @@ fun findFaces(
             throw SettingError("the box $edges is not in the photo of ${picture.width}x${picture.height}")
         }
     }
-    val candidates = detect(artifacts, picture, min(minScore, artifacts.manifest.unsure), cancel)
+    val score = min(minScore, artifacts.manifest.unsure)
+    val large = detect(artifacts, picture, score, cancel)
+    val closer = if (small) detectSmall(artifacts, picture, score, cancel, progress) else emptyList()
+    val candidates = large + closer.filterNot { shownBy(it, large) }
     val byHand = boxes.map { Face.byHand(it) }
     val faces = byHand + candidates.filter { it.score >= minScore && !shownBy(it, byHand) }
     val unsure = candidates.filter { it.score < minScore && !shownBy(it, faces) }
@@ -107,7 +118,7 @@ fun findFaces(
 internal fun plain(value: Double): String =
     if (value == floor(value)) value.toLong().toString() else "%.6g".format(java.util.Locale.ROOT, value)
 
-private fun detect(artifacts: Artifacts, picture: Picture, score: Double, cancel: Cancel): List<Face> {
+internal fun detect(artifacts: Artifacts, picture: Picture, score: Double, cancel: Cancel): List<Face> {
     val environment = OrtEnvironment.getEnvironment()
     val shape = longArrayOf(picture.height.toLong(), picture.width.toLong(), 3)
     OnnxTensor.createTensor(environment, ByteBuffer.wrap(picture.rgb), shape, OnnxJavaType.UINT8).use { image ->
@@ -132,7 +143,7 @@ private fun detect(artifacts: Artifacts, picture: Picture, score: Double, cancel
     }
 }
 
-private fun shownBy(face: Face, others: List<Face>) = others.any { face.box.sharedPart(it.box) > SAME_FACE }
+internal fun shownBy(face: Face, others: List<Face>) = others.any { face.box.sharedPart(it.box) > SAME_FACE }
 
 private fun sorted(faces: List<Face>) = faces.sortedWith(
     compareBy<Face> { it.box.left }.thenBy { it.box.top }.thenBy { it.box.right }.thenBy { it.box.bottom },

@@ -34,6 +34,18 @@ class Picture(
         return pixels
     }
 
+    /** A copy of the part from here on, at most so large; it ends where the picture does. */
+    fun part(left: Int, top: Int, width: Int, height: Int): Picture {
+        val across = min(width, this.width - left)
+        val down = min(height, this.height - top)
+        val pixels = ByteArray(3 * across * down)
+        for (y in 0 until down) {
+            val from = 3 * ((top + y) * this.width + left)
+            rgb.copyInto(pixels, 3 * y * across, from, from + 3 * across)
+        }
+        return Picture(across, down, pixels)
+    }
+
     /**
      * Write a square back; the part outside is dropped.
      *

@@ -31,12 +31,19 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
     /**
      * Find the faces in a photo.
      *
+     * @param progress of a closer look, where the settings want one.
      * @throws SettingError a box lies outside of the photo.
      * @throws ArtifactsError the detector cannot be loaded or run.
      */
-    fun look(photo: Photo, settings: Settings = Settings(), cancel: Cancel = Cancel()): Detection = findFaces(
-        artifacts, photo.picture, settings.minScore ?: manifest.score, settings.boxes, cancel,
-    )
+    fun look(
+        photo: Photo,
+        settings: Settings = Settings(),
+        cancel: Cancel = Cancel(),
+        progress: LookProgress = LookProgress { _, _ -> },
+    ): Detection {
+        val score = settings.minScore ?: manifest.score
+        return findFaces(artifacts, photo.picture, score, settings.boxes, settings.smallFaces, cancel, progress)
+    }
 
     /**
      * What the recognizers see in all faces of a photo, for the gallery in [Settings]. It serves these artifacts alone.
@@ -57,6 +64,7 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
      * Protect the faces in a photo.
      *
      * @param data the bytes of a JPEG, PNG or WebP file.
+     * @param known what [look] found in it, whose faces the settings number; null to look again.
      * @throws FaceEncryptionError in one line, what is wrong and how to mend it.
      * @throws Cancelled it was stopped.
      * @throws OutOfMemoryError the photo is too large for the memory there is.
@@ -65,11 +73,12 @@ class Protector(private val artifacts: Artifacts, private val codec: Codec) {
         data: ByteArray,
         settings: Settings = Settings(),
         cancel: Cancel = Cancel(),
+        known: Detection? = null,
         progress: Progress = Progress { _, _, _, _, _ -> },
     ): ProtectedPhoto {
         val plans = plans(manifest, settings)
         val photo = read(data)
-        val seen = look(photo, settings, cancel)
+        val seen = known ?: look(photo, settings, cancel)
         val hints = detectionNotes(seen)
         if (seen.faces.isEmpty()) {
             throw NoFaceError((listOf("no face found; nothing was written") + hints).joinToString("; "))

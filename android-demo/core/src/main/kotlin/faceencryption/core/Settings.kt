@@ -18,6 +18,7 @@ private const val MAX_STEPS = 1000
  * @param faces the numbers of the faces to protect, from 1; null for all.
  * @param boxes faces drawn by hand.
  * @param minScore from this score of the detector on something counts as a face; null for what the artifacts say.
+ * @param smallFaces look for faces of less than a fiftieth of the photo's width too, which takes longer.
  * @param gallery what [Protector.enroll] returned of photos by which the people are known.
  * @param metadata what becomes of EXIF, XMP and comments.
  * @throws SettingError a number is out of range.
@@ -30,6 +31,7 @@ class Settings(
     val faces: Set<Int>? = null,
     val boxes: List<Box> = emptyList(),
     val minScore: Double? = null,
+    val smallFaces: Boolean = false,
     val gallery: List<FloatArray> = emptyList(),
     val metadata: MetadataPolicy = MetadataPolicy.STRIP,
 ) {
