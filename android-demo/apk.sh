@@ -36,7 +36,8 @@ unzip -q "$json_jar" 'com/*.class' -d $out/classes
 cp -r core/target/classes/faceencryption app/target/classes/faceencryption $out/classes/
 
 # dx keeps invokedynamic as it is, and Android has nothing to answer it: these classes hold some, and are not used.
-unused='^(ai/onnxruntime/(TensorInfo|providers/.*)|kotlin/(comparisons/ComparisonsKt__ComparisonsKt|streams/.*|uuid/.*))\.class$'
+unused='^(ai/onnxruntime/(TensorInfo|providers/.*)'
+unused+='|kotlin/(comparisons/ComparisonsKt__ComparisonsKt|streams/.*|uuid/.*))\.class$'
 (cd $out/classes && grep --recursive --files-with-matches LambdaMetafactory . | sed 's|^\./||') > $out/dynamic || true
 if grep --extended-regexp --invert-match "$unused" $out/dynamic; then
     echo "these classes need LambdaMetafactory, which Android does not have" >&2
@@ -47,7 +48,7 @@ rm -r $out/classes/kotlin/streams $out/classes/kotlin/uuid $out/classes/ai/onnxr
 java -Xmx1g -cp "$dx_jar" com.android.dx.command.Main --dex --min-sdk-version=29 --output=$out/classes.dex $out/classes
 cp app/target/aapt/resources.ap_ $out/unaligned.apk
 # Natives are compressed (extractNativeLibs): apksigner would align them to 4 KB, and phones of 16 KB pages want more.
-(cd $out && zip -q -9 -j unaligned.apk classes.dex && zip -q -9 -r unaligned.apk lib && zipalign -f 4 unaligned.apk aligned.apk)
+(cd $out && zip -q -9 -r unaligned.apk classes.dex lib && zipalign -f 4 unaligned.apk aligned.apk)
 [ -e target/debug.jks ] || keytool -genkeypair -keystore target/debug.jks -storepass android -alias debug -keyalg RSA \
     -keysize 2048 -validity 10000 -dname CN=Debug 2> /dev/null
 apksigner sign --ks target/debug.jks --ks-pass pass:android --min-sdk-version 29 --out target/face-encryption.apk \

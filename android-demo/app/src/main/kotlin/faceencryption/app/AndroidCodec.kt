@@ -4,11 +4,15 @@ import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.graphics.ColorSpace
 import android.os.Build
+import faceencryption.core.FaceEncryptionError
 import faceencryption.core.Picture
 import faceencryption.core.photo.Codec
 import faceencryption.core.photo.Format
 import faceencryption.core.photo.Raster
+import faceencryption.core.photo.readPhoto
 import java.io.ByteArrayOutputStream
+import java.io.File
+import java.io.IOException
 import kotlin.math.ceil
 import kotlin.math.sqrt
 
@@ -58,6 +62,17 @@ object AndroidCodec : Codec {
     fun shown(picture: Picture): Bitmap {
         val step = ceil(sqrt(picture.width.toDouble() * picture.height / MAX_SHOWN)).toInt().coerceAtLeast(1)
         return bitmap(picture.width, picture.height, picture.rgb, picture.alpha, step)
+    }
+
+    /** A photo to look at; null where it is gone, or there is no memory for it. */
+    fun shown(file: File): Bitmap? = try {
+        shown(readPhoto(file.readBytes(), this).picture)
+    } catch (error: FaceEncryptionError) {
+        null
+    } catch (error: IOException) {
+        null
+    } catch (error: OutOfMemoryError) {
+        null
     }
 
     private fun bitmap(width: Int, height: Int, rgb: ByteArray, alpha: ByteArray?, step: Int): Bitmap {

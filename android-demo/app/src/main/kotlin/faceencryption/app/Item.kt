@@ -15,8 +15,8 @@ import java.io.File
 sealed class State {
     object Waiting : State()
 
-    /** It is read, and its faces are looked for. */
-    object Looking : State()
+    /** It is read, and its faces are looked for; [part] of 1000 of a closer look is done. */
+    class Looking(val part: Int = 0) : State()
 
     /** Its faces are known, and it can be protected. */
     object Ready : State()
@@ -44,6 +44,9 @@ class Item(val address: Uri?, val source: File) {
     var name = ""
     var state: State = State.Waiting
     var detection: Detection? = null
+
+    /** The faces are those of a closer look. */
+    var isCloser = false
 
     /** In what the protected copy differs from the photo's file, but for the faces. */
     var changes: Map<MetadataPolicy, List<Message>> = emptyMap()

@@ -12,12 +12,12 @@ class Panel(context: Context, attributes: AttributeSet?) : ScrollView(context, a
     }
 
     override fun onMeasure(width: Int, height: Int) {
-        val isBelow = (parent as? LinearLayout)?.orientation == LinearLayout.VERTICAL
+        val isBelow = (parent?.parent as? LinearLayout)?.orientation == LinearLayout.VERTICAL
         val most = MeasureSpec.getSize(height) * SHARE / 100
         super.onMeasure(width, if (isBelow) MeasureSpec.makeMeasureSpec(most, MeasureSpec.AT_MOST) else height)
     }
 
     private companion object {
-        const val SHARE = 60
+        const val SHARE = 50
     }
 }

@@ -8,12 +8,9 @@ import android.view.View
 import android.widget.Button
 import android.widget.ListView
 import android.widget.ProgressBar
-import android.widget.RadioGroup
-import android.widget.Switch
 import android.widget.TextView
 import faceencryption.core.Face
 import faceencryption.core.FaceEncryptionError
-import faceencryption.core.photo.MetadataPolicy
 
 /** Photos that another app shares, or wants to have edited: what is found in them, what is done, what came of it. */
 class ProtectActivity : Activity() {
@@ -23,6 +20,7 @@ class ProtectActivity : Activity() {
     private lateinit var list: ListView
     private lateinit var rows: Rows
     private lateinit var words: Words
+    private lateinit var choices: Choices
     private var message: String? = null
 
     override fun onCreate(state: Bundle?) {
@@ -88,21 +86,7 @@ class ProtectActivity : Activity() {
         rows = Rows(this, session, words)
         list.adapter = rows
         list.setOnItemClickListener { _, _, at, _ -> if (session.items[at].detection != null) session.show(at) }
-        choice(R.id.strength, STRENGTHS, session.strength) { session.strength = it }
-        choice(R.id.effort, EFFORTS, session.effort) { session.effort = it }
-        findViewById<Switch>(R.id.keep).apply {
-            isChecked = session.metadata == MetadataPolicy.KEEP
-            setOnCheckedChangeListener { _, isOn ->
-                session.metadata = if (isOn) MetadataPolicy.KEEP else MetadataPolicy.STRIP
-            }
-        }
-    }
-
-    private fun choice(group: Int, names: Map<Int, String>, chosen: String, choose: (String) -> Unit) {
-        findViewById<RadioGroup>(group).apply {
-            check(names.entries.first { it.value == chosen }.key)
-            setOnCheckedChangeListener { _, id -> names[id]?.let { choose(it) } }
-        }
+        choices = Choices(findViewById(R.id.choices), session)
     }
 
     private fun show() {
@@ -124,7 +108,7 @@ class ProtectActivity : Activity() {
         }
         val hasResults = session.items.any { it.state is State.Done }
         val canChoose = !session.isProtecting && !hasResults && session.items.any { it.detection != null }
-        findViewById<View>(R.id.choices).visibility = if (canChoose) View.VISIBLE else View.GONE
+        choices.show(canChoose)
         buttons(hasResults)
         findViewById<Button>(R.id.again).apply {
             visibility = if (hasResults && !session.isProtecting) View.VISIBLE else View.GONE
@@ -158,7 +142,7 @@ class ProtectActivity : Activity() {
         val isAllSaved = session.items.all { (it.state as? State.Done)?.saved != null || it.state !is State.Done }
         val canProtect = session.items.any { it.chosen.isNotEmpty() }
         when {
-            session.isProtecting -> {
+            session.isProtecting || session.isLookingCloser -> {
                 button(R.id.first, getString(R.string.cancel)) { session.cancel() }
                 hideSecond()
             }
@@ -206,7 +190,7 @@ class ProtectActivity : Activity() {
         }
     }
 
-    private fun save() = session.save(output(intent)) { failure ->
+    private fun save() = Saver(App.of(this)).save(session, output(intent)) { failure ->
         message = failure ?: getString(if (output(intent) != null) R.string.saved_caller else R.string.saved)
         val saved = (session.items.firstOrNull()?.state as? State.Done)?.saved
         if (failure == null && intent.action == Intent.ACTION_EDIT) {
@@ -228,7 +212,5 @@ class ProtectActivity : Activity() {
 
     companion object {
         const val SESSION = "session"
-        private val STRENGTHS = mapOf(R.id.low to "low", R.id.medium to "medium", R.id.high to "high")
-        private val EFFORTS = mapOf(R.id.fast to "fast", R.id.normal to "normal", R.id.thorough to "thorough")
     }
 }

@@ -8,6 +8,7 @@ import faceencryption.core.photo.MetadataPolicy
 private const val STRENGTH = "strength"
 private const val EFFORT = "effort"
 private const val KEEP = "keep"
+private const val CLOSER = "closer"
 private const val BOXES = "boxes"
 private const val LEFT_OUT = "left-out"
 
@@ -17,6 +18,7 @@ fun save(session: Session, state: Bundle) {
     state.putString(EFFORT, session.effort)
     state.putBoolean(KEEP, session.metadata == MetadataPolicy.KEEP)
     session.items.forEachIndexed { at, item ->
+        state.putBoolean("$CLOSER$at", item.isCloser)
         state.putDoubleArray("$BOXES$at", item.choices.first)
         state.putDoubleArray("$LEFT_OUT$at", item.choices.second)
     }
@@ -28,6 +30,7 @@ fun restore(session: Session, state: Bundle) {
     session.effort = state.getString(EFFORT) ?: session.effort
     if (state.getBoolean(KEEP)) session.metadata = MetadataPolicy.KEEP
     session.items.forEachIndexed { at, item ->
+        item.isCloser = state.getBoolean("$CLOSER$at")
         val boxes = state.getDoubleArray("$BOXES$at") ?: return@forEachIndexed
         item.choices = boxes to (state.getDoubleArray("$LEFT_OUT$at") ?: DoubleArray(0))
     }

@@ -7,6 +7,7 @@ import android.os.Build
 import android.os.Bundle
 import android.provider.MediaStore
 import android.provider.MediaStore.MediaColumns
+import faceencryption.core.FaceEncryptionError
 import faceencryption.core.OutputError
 import faceencryption.core.photo.Format
 import java.io.File
@@ -15,6 +16,34 @@ import java.io.IOException
 /** Writes photos to the gallery, whole or not at all; nothing that is there is overwritten. */
 class Saver(private val context: Context) {
     private val resolver = context.contentResolver
+
+    /**
+     * Save those photos of a session that are protected and not yet saved, or hand them to an editor's caller.
+     *
+     * @param output where that caller wants it.
+     * @param then is told on the main thread the line of what failed; what came before it is saved.
+     */
+    fun save(session: Session, output: Uri?, then: (String?) -> Unit) {
+        val engine = App.of(context).engine
+        engine.run {
+            val failure = try {
+                for (item in session.items) {
+                    val done = item.state as? State.Done ?: continue
+                    if (done.saved != null) continue
+                    if (output != null) hand(done.file, output)
+                    val address = output ?: save(done.file, "${item.name}_protected", done.format)
+                    engine.show { done.saved = address }
+                }
+                null
+            } catch (error: FaceEncryptionError) {
+                context.say(error)
+            }
+            engine.show {
+                then(failure)
+                session.listener?.invoke()
+            }
+        }
+    }
 
     /**
      * Save a file under `Pictures/Face Encryption`.

@@ -1,6 +1,5 @@
 package faceencryption.app
 
-import android.graphics.Bitmap
 import android.net.Uri
 import faceencryption.core.Box
 import faceencryption.core.Cancel
@@ -8,6 +7,7 @@ import faceencryption.core.Cancelled
 import faceencryption.core.FaceEncryptionError
 import faceencryption.core.Settings
 import faceencryption.core.photo.MetadataPolicy
+import faceencryption.core.mayHoldSmallFaces
 import faceencryption.core.photo.readPhoto
 import java.io.File
 import java.io.IOException
@@ -42,27 +42,40 @@ class Session(
 
     private val isWorking: Boolean get() = items.any { it.state is State.Working || it.state is State.Waiting }
     val isBusy: Boolean get() = isWorking || items.any { it.state is State.Looking }
-    val isProtecting: Boolean get() = isWorking && hasBegun
-    private var hasBegun = false
+    val isProtecting: Boolean get() = isWorking && aim == Aim.PROTECT
+    val isLookingCloser: Boolean get() = isBusy && aim == Aim.CLOSER
+    private var aim = Aim.LOOK
+
+    /** Photos that are large enough to hold faces that one look misses. */
+    val large: List<Item> get() = items.filter { it.detection?.mayHoldSmallFaces == true }
+    val isCloser: Boolean get() = large.isNotEmpty() && large.all { it.isCloser }
+
+    private enum class Aim { LOOK, CLOSER, PROTECT }
 
     /** Read all photos and look for their faces. */
-    fun start() = items.forEach { look(it, fetch = it.address != null) }
+    fun start() = items.forEach { look(it, it.isCloser, fetch = it.address != null) }
+
+    /** Look at all large photos closer, for small faces, or at one look again. */
+    fun look(closer: Boolean) {
+        if (isBusy || closer == isCloser) return
+        begin(if (closer) Aim.CLOSER else Aim.LOOK)
+        large.filter { it.isCloser != closer }.forEach { look(it, closer, fetch = false) }
+    }
 
     /** Take a box that the user drew, and look again. */
     fun add(item: Item, box: Box) {
         if (isBusy) return
-        cancel = Cancel()
-        hasBegun = false
+        begin(Aim.LOOK)
         item.boxes.add(box)
-        look(item, fetch = false)
+        look(item, item.isCloser, fetch = false)
     }
 
-    private fun look(item: Item, fetch: Boolean) {
+    private fun look(item: Item, closer: Boolean, fetch: Boolean) {
         item.state = State.Waiting
         changed()
         val boxes = item.boxes.toList()
         work(item) { token ->
-            set(item, State.Looking)
+            set(item, State.Looking())
             if (fetch) {
                 val data = incoming.read(item.address!!)
                 item.source.writeBytes(data)
@@ -70,11 +83,15 @@ class Session(
                 app.engine.show { item.name = name }
             }
             val photo = readPhoto(item.source.readBytes(), AndroidCodec)
-            val seen = app.engine.protector().look(photo, Settings(boxes = boxes), token)
+            val settings = Settings(boxes = boxes, smallFaces = closer)
+            val seen = app.engine.protector().look(photo, settings, token) { done, parts ->
+                set(item, State.Looking(1000 * done / parts))
+            }
             val small = Thumbnails.of(photo.picture)
             val large = if (isShown(item)) AndroidCodec.shown(photo.picture) else null
             app.engine.show {
                 item.detection = seen
+                item.isCloser = closer
                 item.changes = MetadataPolicy.values().associateWith { photo.messages(it) }
                 item.thumbnail = small
                 if (large != null) item.original = large
@@ -86,8 +103,7 @@ class Session(
 
     /** Protect all photos that have a face, and say of the others why not. */
     fun protect() {
-        cancel = Cancel()
-        hasBegun = true
+        begin(Aim.PROTECT)
         for (item in items) {
             if (item.state is State.Failed && item.detection == null) continue
             val chosen = item.chosen
@@ -106,12 +122,13 @@ class Session(
     private fun protect(item: Item, settings: Settings) {
         item.state = State.Waiting
         item.result = null
+        val seen = item.detection
         work(item) { token ->
             val faces = settings.faces.orEmpty().size
             set(item, State.Working(1, faces, 1, 0))
             val protector = app.engine.protector()
             val data = item.source.readBytes()
-            val protected = protector.protect(data, settings, token) { face, count, step, steps, attempt ->
+            val protected = protector.protect(data, settings, token, seen) { face, count, step, steps, attempt ->
                 val part = 1000 * (face - 1) / count + 1000 * step / steps / count
                 set(item, State.Working(face, count, attempt, part))
             }
@@ -119,7 +136,7 @@ class Session(
             val name = "${item.name.ifEmpty { "photo" }}_protected-${items.indexOf(item) + 1}.${format.suffix}"
             val file = File(folder, "${ShareProvider.RESULTS}/$name")
             file.writeBytes(protected.data)
-            val large = if (isShown(item)) picture(file) else null
+            val large = if (isShown(item)) AndroidCodec.shown(file) else null
             app.engine.show {
                 item.result = large
                 item.state = State.Done(file, format, protected.faces, settings.metadata)
@@ -136,7 +153,7 @@ class Session(
 
     /** Go back from what was protected to what can be chosen. */
     fun revise() {
-        hasBegun = false
+        aim = Aim.LOOK
         for (item in items) {
             if (item.detection == null || item.state is State.Working) continue
             item.state = State.Ready
@@ -154,8 +171,8 @@ class Session(
         val done = item.state as? State.Done
         if (item.detection == null) return
         app.engine.run {
-            val original = picture(item.source)
-            val result = done?.let { picture(it.file) }
+            val original = AndroidCodec.shown(item.source)
+            val result = done?.let { AndroidCodec.shown(it.file) }
             app.engine.show {
                 if (shown == index) {
                     item.original = original
@@ -163,27 +180,6 @@ class Session(
                     changed()
                 }
             }
-        }
-    }
-
-    /** Write what is protected to the gallery, or where an editor's caller wants it; [then] gets the failure's line. */
-    fun save(output: Uri?, then: (String?) -> Unit) = app.engine.run {
-        val saver = Saver(app)
-        val failure = try {
-            for (item in items) {
-                val done = item.state as? State.Done ?: continue
-                if (done.saved != null) continue
-                if (output != null) saver.hand(done.file, output)
-                val address = output ?: saver.save(done.file, "${item.name}_protected", done.format)
-                app.engine.show { done.saved = address }
-            }
-            null
-        } catch (error: FaceEncryptionError) {
-            app.say(error)
-        }
-        app.engine.show {
-            then(failure)
-            changed()
         }
     }
 
@@ -198,15 +194,9 @@ class Session(
         }
     }
 
-    /** A photo to look at; null where it is gone, or there is no memory for it. */
-    private fun picture(file: File): Bitmap? = try {
-        AndroidCodec.shown(readPhoto(file.readBytes(), AndroidCodec).picture)
-    } catch (error: FaceEncryptionError) {
-        null
-    } catch (error: IOException) {
-        null
-    } catch (error: OutOfMemoryError) {
-        null
+    private fun begin(next: Aim) {
+        cancel = Cancel()
+        aim = next
     }
 
     private fun isShown(item: Item) = shown == items.indexOf(item)

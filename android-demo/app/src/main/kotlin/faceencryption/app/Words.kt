@@ -11,7 +11,7 @@ class Words(private val context: Context) {
     /** The headline of one photo. */
     fun status(item: Item, session: Session): String = when (val state = item.state) {
         is State.Waiting -> text(if (session.isProtecting) R.string.starting else R.string.reading)
-        is State.Looking -> text(R.string.looking)
+        is State.Looking -> looking(session)
         is State.Ready -> found(item)
         is State.Working -> text(R.string.working, state.face, state.faces)
         is State.Done -> text(if (state.faces.any { it.isMatch }) R.string.done_bad else R.string.done_good)
@@ -38,7 +38,7 @@ class Words(private val context: Context) {
             val now = session.items.indexOfFirst { it.state is State.Working || it.state is State.Waiting } + 1
             return text(R.string.working_photo, maxOf(1, now), session.items.size)
         }
-        if (session.isBusy) return text(R.string.looking)
+        if (session.isBusy) return looking(session)
         if (done == 0) return count(R.plurals.photos, session.items.size)
         val failures = if (failed > 0) count(R.plurals.failed_photos, failed) else null
         return listOfNotNull(count(R.plurals.done_photos, done), failures).joinToString(", ")
@@ -69,15 +69,17 @@ class Words(private val context: Context) {
 
     /** How much of all photos is done, of 1000; null while that is not known. */
     fun part(session: Session): Int? {
-        if (!session.isProtecting) return null
-        val parts = session.items.sumOf { item ->
+        if (!session.isProtecting && !session.isLookingCloser) return null
+        val items = if (session.isLookingCloser) session.large else session.items
+        val parts = items.sumOf { item ->
             when (val state = item.state) {
-                is State.Done, is State.Failed -> 1000
+                is State.Done, is State.Failed, is State.Ready -> 1000
                 is State.Working -> state.part
-                else -> 0
+                is State.Looking -> state.part
+                is State.Waiting -> 0
             }
         }
-        return parts / session.items.size
+        return parts / items.size
     }
 
     /** The faces as they are marked in the photo. */
@@ -96,6 +98,9 @@ class Words(private val context: Context) {
         val marks = item.detection?.let { marks(item, it) }.orEmpty()
         return (listOf(text(R.string.photo_of_original)) + marks.map { it.words }).joinToString("; ")
     }
+
+    private fun looking(session: Session) =
+        text(if (session.isLookingCloser) R.string.looking_closer else R.string.looking)
 
     private fun found(item: Item): String =
         item.detection!!.faces.size.let { if (it == 0) text(R.string.no_face) else count(R.plurals.faces, it) }

@@ -48,6 +48,9 @@ abstract class AppTest {
 
     protected fun twins(): ByteArray = File(cases, "twins/photo.jpg").readBytes()
 
+    /** A photo of more than one part, with faces that one look misses. */
+    protected fun crowd(): ByteArray = File(cases, "crowd/photo.jpg").readBytes()
+
     protected fun nobody(): ByteArray {
         val bitmap = Bitmap.createBitmap(120, 80, Bitmap.Config.ARGB_8888).apply { eraseColor(0xff206040.toInt()) }
         return ByteArrayOutputStream().also { bitmap.compress(Bitmap.CompressFormat.JPEG, 90, it) }.toByteArray()
@@ -94,6 +97,8 @@ abstract class AppTest {
         press(R.string.protect)
         await("the end") { !get().session.isBusy }
     }
+
+    protected fun done(session: Session) = session.items.map { it.state }.filterIsInstance<State.Done>()
 
     /** A picture of the screen, in target/screens. */
     protected fun ActivityController<*>.shoot(name: String) {

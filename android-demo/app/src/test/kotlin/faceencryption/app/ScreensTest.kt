@@ -46,6 +46,11 @@ class ScreensTest : AppTest() {
         check(one, "$name-2-faces")
         one.protect()
         check(one, "$name-3-result")
+        val large = openReady(send(Gallery.put("crowd.jpg", crowd())))
+        large.get().findViewById<View>(R.id.closer).performClick()
+        large.shoot("$name-7-looking")
+        await("faces") { !large.get().session.isBusy }
+        check(large, "$name-8-small-faces")
         val photos = listOf("a.jpg" to person(), "b.jpg" to ByteArray(9), "c.jpg" to nobody())
         val many = openReady(send(*photos.map { Gallery.put(it.first, it.second) }.toTypedArray()))
         check(many, "$name-4-list")

@@ -96,7 +96,7 @@ class Manifest(
                 margin = match.number("margin"),
                 score = keys.child("detector").number("score"),
                 unsure = keys.child("detector").number("unsure"),
-                strengths = cloak.child("strength").eachList { rung -> Rung(rung.number("budget"), rung.number("clamp")) },
+                strengths = cloak.child("strength").eachList { Rung(it.number("budget"), it.number("clamp")) },
                 efforts = cloak.child("effort").each { it.int("steps") },
                 turns = cloak.list("turns").map { it.asInt() },
             )
@@ -113,7 +113,8 @@ private class Keys(private val value: JsonValue, private val path: String) {
     private val asObject: JsonObject get() = if (value.isObject) value.asObject() else throw wrong("no object")
 
     fun child(name: String): Keys {
-        val found = asObject[name] ?: throw ArtifactsError("${Manifest.MANIFEST} lacks \"${under(name)}\"; export again")
+        val found = asObject[name]
+            ?: throw ArtifactsError("${Manifest.MANIFEST} lacks \"${under(name)}\"; export again")
         return Keys(found, under(name))
     }
 

@@ -51,7 +51,8 @@ internal fun detectSmall(
 /** Where the parts of a line of pixels begin; halves are rounded to even numbers, as Python does. */
 private fun tiles(length: Int): List<Int> {
     val count = max(1, ceil((length - LARGE).toDouble() / (TILE - LARGE)).toInt())
-    return List(count) { if (length > TILE) Math.rint(it.toDouble() * (length - TILE) / max(count - 1, 1)).toInt() else 0 }
+    if (count == 1) return listOf(0)
+    return List(count) { Math.rint(it.toDouble() * (length - TILE) / (count - 1)).toInt() }
 }
 
 /** A border that a part has in the middle of the picture cuts the box. */

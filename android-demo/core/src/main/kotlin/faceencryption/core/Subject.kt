@@ -42,7 +42,9 @@ class Subject(val part: Part, val embedding: FloatArray, val known: List<FloatAr
     val reference: FloatArray
         get() {
             val all = listOf(embedding) + known
-            return FloatArray(embedding.size) { at -> (all.fold(0.0) { sum, each -> sum + each[at] } / all.size).toFloat() }
+            return FloatArray(embedding.size) { at ->
+                (all.fold(0.0) { sum, each -> sum + each[at] } / all.size).toFloat()
+            }
         }
 
     /**

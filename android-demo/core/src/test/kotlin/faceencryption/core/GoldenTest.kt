@@ -22,7 +22,9 @@ class GoldenTest {
     private val golden: JsonObject by lazy { Json.parse(File(folder, "golden.json").readText()).asObject() }
     private val tolerance get() = golden["tolerance"].asObject()
     private val photo by lazy { picture(golden["photo"].asObject()) }
-    private val square by lazy { golden["square"].asObject().let { Square(it["corner"].at(0), it["corner"].at(1), it["side"].asInt()) } }
+    private val square by lazy {
+        golden["square"].asObject().let { Square(it["corner"].at(0), it["corner"].at(1), it["side"].asInt()) }
+    }
     private lateinit var artifacts: Artifacts
 
     @Before
@@ -30,7 +32,8 @@ class GoldenTest {
         assumeTrue("no golden vectors", File(folder, "golden.json").isFile)
         artifacts = Artifacts(artifacts())
         val made = golden["artifacts"].asObject()["surrogates"].asArray().map { it.asString() }
-        assumeTrue("the golden vectors belong to other artifacts", made == artifacts.manifest.surrogates.map { it.name })
+        val ours = artifacts.manifest.surrogates.map { it.name }
+        assumeTrue("the golden vectors belong to other artifacts", made == ours)
     }
 
     @Test
@@ -59,7 +62,7 @@ class GoldenTest {
     @Test
     fun `a cloak's steps bring the face as far, and the last is pasted`() {
         val cloak = golden["cloak"].asObject()
-        val keypoints = cloak["keypoints"].asArray().flatMap { point -> point.asArray().map { it.asFloat() } }.toFloatArray()
+        val keypoints = keypoints(cloak)
         val before = reference(photo.cut(square), keypoints)
         near(cloak["reference"], before, "embedding")
         val given = cloak["reference"].asArray().map { it.asFloat() }.toFloatArray()
@@ -79,7 +82,7 @@ class GoldenTest {
     @Test
     fun `the first step gives nearly the same pixels`() {
         val cloak = golden["cloak"].asObject()
-        val keypoints = cloak["keypoints"].asArray().flatMap { point -> point.asArray().map { it.asFloat() } }.toFloatArray()
+        val keypoints = keypoints(cloak)
         val given = cloak["reference"].asArray().map { it.asFloat() }.toFloatArray()
         val plan = Plan(cloak["budget"].asDouble(), cloak["clamp"].asDouble(), cloak["steps"].asInt())
         val pixels = photo.cut(square)
@@ -111,11 +114,15 @@ class GoldenTest {
         }
     }
 
+    private fun keypoints(of: JsonObject) =
+        of["keypoints"].asArray().flatMap { point -> point.asArray().map { it.asFloat() } }.toFloatArray()
+
     private fun reference(pixels: ByteArray, keypoints: FloatArray): FloatArray {
         val environment = OrtEnvironment.getEnvironment()
         faceTensor(environment, pixels).use { face ->
             floats(environment, keypoints, 6, 2).use { points ->
-                val seen = artifacts.cloakReference.run(mapOf("face" to face, "keypoints" to points), setOf("reference"), Cancel())
+                val inputs = mapOf("face" to face, "keypoints" to points)
+                val seen = artifacts.cloakReference.run(inputs, setOf("reference"), Cancel())
                 return seen.use { floats(tensor(it, "reference")) }
             }
         }

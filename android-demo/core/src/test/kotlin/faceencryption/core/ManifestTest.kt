@@ -16,7 +16,8 @@ class ManifestTest {
 
     private fun whole(): JsonObject = Json.parse(File(artifacts(), Manifest.MANIFEST).readText()).asObject()
 
-    private fun refusal(text: String): String = assertThrows(ArtifactsError::class.java) { Manifest.parse(text) }.message!!
+    private fun refusal(text: String): String =
+        assertThrows(ArtifactsError::class.java) { Manifest.parse(text) }.message!!
 
     @Test
     fun `a key that is missing is named`() {

@@ -54,7 +54,9 @@ class ProtectorTest {
     @Test
     fun `any number of steps is reported step by step`() {
         val seen = ArrayList<String>()
-        protector.protect(photo, quick) { face, faces, step, steps, attempt -> seen.add("$face/$faces $step/$steps $attempt") }
+        protector.protect(photo, quick) { face, faces, step, steps, attempt ->
+            seen.add("$face/$faces $step/$steps $attempt")
+        }
         assertTrue(seen.toString(), seen.containsAll(listOf("1/2 1/3 1", "1/2 2/3 1", "1/2 3/3 1", "2/2 1/3 1")))
     }
 
