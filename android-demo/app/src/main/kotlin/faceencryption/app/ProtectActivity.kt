@@ -1,8 +1,11 @@
 package faceencryption.app
 
+import android.Manifest
 import android.app.Activity
 import android.content.ComponentName
 import android.content.Intent
+import android.content.pm.PackageManager
+import android.os.Build
 import android.os.Bundle
 import android.view.View
 import android.widget.Button
@@ -172,6 +175,14 @@ class ProtectActivity : Activity() {
     private fun protect() {
         message = null
         session.protect()
+        if (!session.isProtecting) return
+        startForegroundService(Intent(this, WorkService::class.java))
+        // Where that is refused the work goes on as well, but without a notification. Of one photo nobody waits long.
+        if (Build.VERSION.SDK_INT >= 33 && session.items.size > 1 &&
+            checkSelfPermission(Manifest.permission.POST_NOTIFICATIONS) != PackageManager.PERMISSION_GRANTED
+        ) {
+            requestPermissions(arrayOf(Manifest.permission.POST_NOTIFICATIONS), 0)
+        }
     }
 
     private fun hideSecond() {

@@ -188,6 +188,7 @@ class Session(
         cancel.cancel()
         listener = null
         closed()
+        app.sessions.watcher?.invoke()
         app.engine.run {
             folder.deleteRecursively()
             items.forEach { it.source.delete() }
@@ -208,6 +209,7 @@ class Session(
 
     private fun changed() {
         listener?.invoke()
+        app.sessions.watcher?.invoke()
     }
 
     /** Do this on the thread for photos; a failure becomes the photo's line. */

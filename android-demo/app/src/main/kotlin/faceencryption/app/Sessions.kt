@@ -8,6 +8,12 @@ import java.util.UUID
 class Sessions(private val app: App) {
     private val open = HashMap<String, Session>()
 
+    /** One whose photos are being protected. */
+    val working: Session? get() = open.values.firstOrNull { it.isProtecting }
+
+    /** Is told on the main thread that something changed in one of them. */
+    var watcher: (() -> Unit)? = null
+
     operator fun get(id: String?): Session? = open[id]
 
     /** Begin with photos of other apps, or with [file], a photo from the camera. */
