@@ -21,10 +21,11 @@ def have_shape(keypoints: Tensor) -> Tensor:
 
 
 def face_mask(keypoints: Tensor, size: int) -> Tensor:
-    """Weights f32 [size, size] in [0, 1] for a square: zero on and outside the ellipse.
+    """Weights f32 [size, size] in [0, 1] for a square: zero from a pixel before the ellipse on.
 
-    `keypoints` f32 [6, 2] are the detector's, as parts of the square's edge: eyes, nose, mouth, ears. Where they lie in
-    one place, as for a box drawn by hand, the face is taken to be upright.
+    So what lies on this grid changes nothing outside of the ellipse when it is resampled to a larger one. `keypoints`
+    f32 [6, 2] are the detector's, as parts of the square's edge: eyes, nose, mouth, ears. Where they lie in one place,
+    as for a box drawn by hand, the face is taken to be upright.
     """
     points = torch.where(have_shape(keypoints), keypoints, UPRIGHT)
     down = points[3] - points[:2].mean(0)
@@ -32,6 +33,6 @@ def face_mask(keypoints: Tensor, size: int) -> Tensor:
     line = (torch.arange(size, dtype=torch.float32) + 0.5) / size - 0.5
     x, y = line[None], line[:, None]
     along, across = x * down[0] + y * down[1], x * down[1] - y * down[0]
-    radius = ((across / ACROSS).square() + (along / ALONG).square()).sqrt()
+    radius = ((across / (ACROSS - 1 / size)).square() + (along / (ALONG - 1 / size)).square()).sqrt()
     inward = ((1 - radius) / RAMP).clamp(0, 1)
     return inward * inward * (3 - 2 * inward)

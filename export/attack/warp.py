@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 # Control points each way, and how far each is displaced at most, in parts of the image's edge.
-POINTS, REACH = 4, 0.06
+POINTS, REACH = 4, 0.045
 DRAWS = 2 * POINTS * POINTS
 
 

@@ -141,9 +141,8 @@ def test_bounds(setup: Setup, side: int, content: int, budget: float, clamp: flo
     assert np.isfinite(losses).all()
     border = np.ones((side, side), bool)
     border[1:-1, 1:-1] = False
-    # The ellipse touches the border, where so little of a step is left that it rounds to nothing: up to budgets above
-    # any strength's.
-    assert np.array_equal(protected[border], face[border]) or side < GRID or budget > 0.1
+    # A smaller square's pixels cover several of the grid's.
+    assert np.array_equal(protected[border], face[border]) or side < GRID
 
 
 def test_same_seed_same_bytes(setup: Setup) -> None:

@@ -20,8 +20,8 @@ Embedding = NDArray[np.float32]
 Embed = Callable[[Pixels, Face], Embedding]
 
 SAVED = "as saved"
-# Half the axes of the ellipse that a cloak may change, and a pixel of the steps' grid, in parts of the square's side.
-ACROSS, ALONG, CELL = 0.43, 0.5, 1 / 112
+# Half the axes of the ellipse that a cloak may change, in parts of the square's side.
+ACROSS, ALONG = 0.43, 0.5
 # The saved photo, evaluated by somebody who knows where the face was before.
 LANDMARKS_GIVEN = "landmarks given"
 
@@ -109,7 +109,7 @@ def face_ellipses(shape: tuple[int, ...], faces: Iterable[Face], margin: float) 
     """Return the part of a photo of this shape, [H, W], that a cloak may change: an ellipse around each of the faces.
 
     It lies in the middle of the face's square and is tilted as the line from the eyes to the mouth; see
-    `docs/artifacts.md`. A pixel of the steps' grid reaches a little beyond it.
+    `docs/artifacts.md`.
     """
     inside = np.zeros(shape[:2], np.bool_)
     for face in faces:
@@ -120,7 +120,7 @@ def face_ellipses(shape: tuple[int, ...], faces: Iterable[Face], margin: float) 
         down = face.keypoints[3] - face.keypoints[:2].mean(0)
         down = down / np.linalg.norm(down)
         across, along = x * down[1] - y * down[0], x * down[0] + y * down[1]
-        inside[in_photo] |= (across / (ACROSS + CELL)) ** 2 + (along / (ALONG + CELL)) ** 2 < 1
+        inside[in_photo] |= (across / ACROSS) ** 2 + (along / ALONG) ** 2 < 1
     return inside
 
 

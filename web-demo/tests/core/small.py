@@ -1,4 +1,4 @@
-"""Small faces in a large photo, and what Python finds at a closer look: `small.py ARTIFACTS SOURCE PNG`, JSON on stdout."""
+"""Small faces in a large photo, and what Python finds at a closer look: `small.py ARTIFACTS SOURCE PNG`, as JSON."""
 
 import json
 import sys
