@@ -104,7 +104,7 @@ lock:
 	$(LOCK) --extra test --output-file requirements-test.txt
 	$(LOCK) --extra demo --constraint requirements-test.txt --output-file requirements-demo.txt
 
-# The page, of these artifacts: weights in int8 protect as well, and halve what a visitor waits for.
+# The page, of these artifacts: weights in int8 protect as well, and a visitor waits for a third less.
 WEB_ARTIFACTS ?= build/web-artifacts
 build/web-artifacts/manifest.json: $(EXPORT_OF) | .venv/demo.stamp
 	$(BIN)/face-encryption export --precision int8 --out build/web-artifacts

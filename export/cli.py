@@ -19,7 +19,7 @@ CHECKPOINT, SURROGATES = MODELS / "recognizer.safetensors", MODELS / "surrogates
     type=click.Choice(["fp16", "int8"]),
     default="fp16",
     show_default=True,
-    help="Of the stored weights: int8 rounds them and takes less than half the space, at the same speed.",
+    help="Of the stored weights: int8 rounds them and takes two thirds of the space, at the same speed.",
 )
 @click.option(
     "--arithmetic",

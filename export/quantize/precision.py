@@ -23,45 +23,29 @@ from ..gradients.tracing import fold_batch_norm
 from ..graph.weights import with_bodies
 
 Precision = Literal["fp16", "int8"]
-# From so many weights on a tensor of the precision int8 takes four bits each: an output then sums thousands of them,
-# and their rounding errors cancel. In smaller tensors it would cost accuracy and save little.
-MANY = 2**21
 # Smaller ones of another's network stay as they are.
 FEW = 2**10
+LARGEST = 127
 
 
 @dataclass(frozen=True)
 class Narrow:
-    """A weight as it is stored: it is `values` times `scale`.
-
-    `values` are fp16 or int8 [O, I, ...], or, when `packed`, u8 [O, I / 2, ...] with two weights in each byte, 8 added
-    to both: the lower half for the first half of the inputs. `scale` is f32 [O, 1, ...].
-    """
+    """A weight as it is stored: it is `values`, fp16 or int8 [O, I, ...], times `scale`, f32 [O, 1, ...]."""
 
     values: npt.NDArray[Any]
     scale: npt.NDArray[np.float32]
-    packed: bool = False
 
     def wide(self) -> npt.NDArray[np.float32]:
         """Return the weight that a graph computes with, f32 [O, I, ...]."""
-        values = self.values
-        if self.packed:
-            values = np.concatenate([values & 15, values >> 4], axis=1).astype(np.int8) - 8
-        return values.astype(np.float32) * self.scale
+        return self.values.astype(np.float32) * self.scale
 
 
 def rounded(weight: npt.NDArray[np.float32]) -> Narrow:
-    """Round a weight f32 [O, I, ...] to 8 bits, or 4 where it is large, symmetric around zero, by output channel."""
-    packed = weight.size >= MANY and weight.shape[1] % 2 == 0
-    highest = 7 if packed else 127
+    """Round a weight f32 [O, I, ...] to 8 bits, symmetric around zero, by output channel."""
     largest = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True)
     # Clipping the rare large weights makes the mean square error smaller and, measured, the embedding's larger.
-    scale = (np.maximum(largest, 1e-30) / highest).astype(np.float32)
-    values = np.clip(np.rint(weight / scale), -highest, highest).astype(np.int8)
-    if not packed:
-        return Narrow(values, scale)
-    first, second = np.split((values + 8).astype(np.uint8), 2, axis=1)
-    return Narrow(first | second << 4, scale, packed)
+    scale = (np.maximum(largest, 1e-30) / LARGEST).astype(np.float32)
+    return Narrow(np.clip(np.rint(weight / scale), -LARGEST, LARGEST).astype(np.int8), scale)
 
 
 def narrow_weights(model: nn.Module, surrogate: Surrogate, precision: Precision) -> dict[str, Narrow]:
@@ -129,28 +113,12 @@ def narrow_graph(model: onnx.ModelProto, stored: dict[str, Narrow]) -> None:
 
 def _widening(graph: onnx.GraphProto, name: str, narrow: Narrow) -> list[onnx.NodeProto]:
     """Add what is stored of a weight to a graph, and return the nodes that compute the weight from it."""
-    nodes: list[onnx.NodeProto] = []
-
-    def constant(suffix: str, value: npt.NDArray[Any]) -> str:
+    for suffix, value in (("narrow", narrow.values), ("scale", narrow.scale)):
         graph.initializer.append(numpy_helper.from_array(value, f"{name}.{suffix}"))
-        return f"{name}.{suffix}"
-
-    def add(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    values = constant("narrow", narrow.values)
-    if narrow.packed:
-        first = add("BitwiseAnd", [values, constant("mask", np.array(15, np.uint8))], f"{name}.first")
-        second = add(
-            "BitShift", [values, constant("shift", np.array(4, np.uint8))], f"{name}.second", direction="RIGHT"
-        )
-        values = add("Concat", [first, second], f"{name}.both", axis=1)
-    values = add("Cast", [values], f"{name}.float", to=TensorProto.FLOAT)
-    if narrow.packed:
-        values = add("Sub", [values, constant("middle", np.array(8, np.float32))], f"{name}.centred")
-    add("Mul", [values, constant("scale", narrow.scale)], name)
-    return nodes
+    return [
+        helper.make_node("Cast", [f"{name}.narrow"], [f"{name}.float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name]),
+    ]
 
 
 def digest(data: bytes) -> str:
