@@ -256,7 +256,7 @@ def test_an_export_replaces_an_earlier_one(folder: Path) -> None:
     assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
     assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
     assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "int8")
-    assert (folder / "weights.bin").stat().st_size <= 15e6  # one copy for all graphs
+    assert (folder / "weights.bin").stat().st_size <= 19e6  # one copy for all graphs
 
 
 def test_protect_uses_the_cloak_that_was_exported(
