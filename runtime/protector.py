@@ -134,7 +134,6 @@ class Protector:
             SettingError: the label is unknown.
             ArtifactsError: a graph cannot be loaded.
         """
-        self.artifacts.detector.load()
         self._attack(settings)
 
     def protect(self, data: bytes, settings: Settings | None = None) -> ProtectedPhoto:
@@ -280,13 +279,13 @@ class Protector:
         return plan_cloak(self._manifest.cloak, settings)[0]
 
     def _attack(self, settings: Settings) -> CloakAttack | LabelAttack:
-        """Return the attack, loaded here, so that loading does not count as the time of the first face."""
+        """Return the attack; all graphs are loaded here, so that it does not count as the time of the first face."""
         artifacts = self.artifacts
         if not settings.labelled:
             plans = plan_cloak(self._manifest.cloak, settings)
             steps, ends = artifacts.cloak_steps, (artifacts.cloak_begin, artifacts.cloak_end)
             # Ours, the largest, asks last in a round.
-            load_graphs([*reversed(steps), artifacts.cloak_reference, *ends])
+            load_graphs([artifacts.detector, *reversed(steps), artifacts.cloak_reference, *ends])
             return CloakAttack(ends[0], steps, ends[1], plans)
         label = None
         if settings.label is not None:
@@ -295,5 +294,5 @@ class Protector:
                 hint = f'did you mean "{close[0]}"?' if close else "`face-encryption inspect --json` lists the labels"
                 raise SettingError(f'no label "{settings.label}" among {len(self.classes)}; {hint}')
             label = self.classes.index(settings.label)
-        load_graphs([artifacts.label_attack, artifacts.recognizer])
+        load_graphs([artifacts.detector, artifacts.label_attack, artifacts.recognizer])
         return LabelAttack(artifacts.label_attack, (plan_label(self._manifest.label, settings),), label)

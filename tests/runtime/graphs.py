@@ -47,7 +47,8 @@ MANIFEST: Json = {
     "checkpoint_sha256": "abc",
 }
 STEP = "attack-feature-step"
-KINDS = ("attack-feature-begin", STEP, "attack-feature-end", "attack-label", "cloak-reference", "recognizer")
+ENDS = ("attack-feature-begin", "attack-feature-end")
+KINDS = (*ENDS, STEP, "attack-label", "cloak-reference", "detector", "recognizer")
 
 
 def graph_file(path: Path, kind: str, checkpoint: str = "abc") -> Path:

@@ -254,8 +254,8 @@ def test_inspection(tmp_path: Path) -> None:
     found = inspect_folder(artifacts_folder(tmp_path, surrogates=[OTHER, OWN]))
     assert found.content == json.loads((tmp_path / "manifest.json").read_text())
     lines = table(found).splitlines()
-    assert lines[6].split() == ["recognizer.onnx", "0.0", "recognizer", found.files["recognizer.onnx"].sha256[:12]]
-    assert lines[7].split()[:2] == ["weights.bin", "2.0"]
+    assert lines[7].split() == ["recognizer.onnx", "0.0", "recognizer", found.files["recognizer.onnx"].sha256[:12]]
+    assert lines[8].split()[:2] == ["weights.bin", "2.0"]
     assert lines[-3:] == [
         "checkpoint abc, 2 classes",
         "threshold at FAR 1.0%, recognizer: similarity 0.350",
