@@ -5,7 +5,7 @@ import { chooseFaces, planCloak } from "../../src/core/settings";
 import { compare, excess, isMatch, limit, type View } from "../../src/core/subject";
 
 const manifest = {
-  format: 7,
+  format: 8,
   version: "0",
   files: {},
   graphs: {},
@@ -32,7 +32,7 @@ describe("the manifest", () => {
   it("names a key that is missing, and another format", () => {
     expect(() => read({ match: { far: "0.01" } })).toThrow("manifest.json: match.margin is missing");
     expect(() => read({ surrogates: [{ name: "a", embedding: 2 }] })).toThrow("surrogates.0.thresholds is missing");
-    expect(() => read({ format: 6 })).toThrow("format 6, this page reads 7");
+    expect(() => read({ format: 6 })).toThrow("format 6, this page reads 8");
     expect(() => read({ match: { far: "0.5", margin: 0 } })).toThrow('recognizer.thresholds."0.5" is missing');
     expect(() => readManifest("<html>")).toThrow("not JSON");
   });
