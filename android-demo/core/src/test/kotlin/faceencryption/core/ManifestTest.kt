@@ -37,7 +37,7 @@ class ManifestTest {
     @Test
     fun `another format and what is no JSON are refused`() {
         val text = whole().apply { this["format"] = 6 }.toString()
-        assertEquals("manifest.json: format 6, this program reads 7; export again with this version", refusal(text))
+        assertEquals("manifest.json: format 6, this program reads 8; export again with this version", refusal(text))
         assertTrue(refusal("{").startsWith("manifest.json cannot be read ("))
         assertTrue(refusal("[1]").startsWith("manifest.json: \"\" is no object"))
     }
