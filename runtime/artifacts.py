@@ -67,6 +67,11 @@ class Graph:
             if (said := metadata.get(_PREFIX + key, value)) != value:
                 raise ArtifactsError(f"{self.path}: its {key} is {said}, not {value}; export again")
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it has been loaded."""
+        return "_session" in vars(self)
+
     def load(self) -> None:
         """Load the graph now rather than when it is first run.
 
@@ -178,9 +183,11 @@ def load_graphs(graphs: Iterable[Graph]) -> None:
 
     Raises `ArtifactsError` as `Graph.load` does.
     """
-    for graph in graphs:
+    missing = [graph for graph in graphs if not graph.is_loaded]
+    for graph in missing:
         graph.load()
-    _return_free_memory()
+    if missing:  # else each photo would take anew what was given back
+        _return_free_memory()
 
 
 def _return_free_memory() -> None:

@@ -12,7 +12,7 @@ from .faces import Runnable
 from .settings import CloakPlan, LabelPlan, Plan
 
 # What the beginning of a cloak hands to all its steps, what they take besides, and what goes from step to step.
-GRID = ("pixels", "points", "mask", "cost", "colours", "smoothing", "draws")
+FIXED = ("pixels", "points", "mask", "cost", "colours", "smoothing", "draws")
 SETTINGS = ("reference", "budget", "clamp", "steps")
 STATE = ("perturbation", "momentum_buffer")
 
@@ -27,7 +27,7 @@ def run_cloak(begin: Runnable, steps: Sequence[Runnable], end: Runnable, given: 
         given: `face` uint8 [S, S, 3], `keypoints` float32 [6, 2] in its pixels, `reference` float32 [D], and the
             scalars `budget`, `clamp` (float32), `seed` and `steps` (int64), as `docs/artifacts.md` has them.
     """
-    names = [*GRID, *STATE]
+    names = [*FIXED, *STATE]
     found = begin.run(names, {name: given[name] for name in ("face", "keypoints", "clamp", "seed")})
     feed = dict(zip(names, found, strict=True)) | {name: given[name] for name in SETTINGS}
     for number in range(int(given["steps"])):

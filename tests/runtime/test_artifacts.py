@@ -179,6 +179,15 @@ def test_loading_returns_freed_memory(tmp_path: Path) -> None:
     assert resident() < before - 25
 
 
+def test_memory_is_given_back_only_after_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[int] = []
+    monkeypatch.setattr("face_encryption.runtime.artifacts._return_free_memory", lambda: given_back.append(1))
+    graph = recognizer(tmp_path)
+    for _ in range(2):
+        load_graphs([graph])
+    assert given_back == [1]
+
+
 @pytest.mark.parametrize("error", [None, TypeError, OSError])
 def test_loading_needs_no_glibc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None) -> None:
     def library(name: str | None) -> object:
