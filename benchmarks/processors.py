@@ -26,7 +26,6 @@ from face_encryption.runtime.onnx_runtime import ort
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 DONE = (1, 2, 3, 5, 15)
-GRID = 112
 Values = dict[str, Any]
 
 
@@ -79,7 +78,7 @@ def take_steps(artifacts: Artifacts) -> list[Step]:
     found = begin.run(None, {**asked, "seed": np.array(said["seed"])})
     given = dict(zip([each.name for each in begin.get_outputs()], found, strict=True))
     given |= {**floats, "steps": np.array(said["steps"])}
-    turns = artifacts.manifest.content["cloak"]["turns"]
+    turns = artifacts.manifest.cloak.turns
     graphs = {turn: session(path(artifacts, f"attack-feature-step-{turn}")) for turn in set(turns)}
     ends = np.cumsum([each.embedding for each in artifacts.manifest.surrogates])[:-1]
     steps = []

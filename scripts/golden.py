@@ -101,7 +101,7 @@ def cloak(artifacts: Artifacts, square: Pixels, keypoints: NDArray[np.float32]) 
         return artifacts.cloak_reference.run(["reference"], {"face": face, "keypoints": keypoints})[0]
 
     before = embed(square)
-    names = [f"attack-feature-step-{turn}" for turn in artifacts.manifest.content["cloak"]["turns"]]
+    names = [f"attack-feature-step-{turn}" for turn in artifacts.manifest.cloak.turns]
     settings = inputs(CLOAK)
     face = {"face": square, "keypoints": keypoints, **{name: settings.pop(name) for name in ("clamp", "seed")}}
     given = {"reference": before, "clamp": face["clamp"], **settings, **run(artifacts, "attack-feature-begin", face)}

@@ -130,7 +130,7 @@ def test_cloak(graphs: Artifacts, square: Pixels) -> None:
 
     np.testing.assert_allclose(embed(square), said["reference"], atol=TOLERANCE["embedding"])
     before = f32(said["reference"])
-    names = [f"attack-feature-step-{turn}" for turn in graphs.manifest.content["cloak"]["turns"]]
+    names = [f"attack-feature-step-{turn}" for turn in graphs.manifest.cloak.turns]
     begin, end = (session(graphs, f"attack-feature-{name}") for name in ("begin", "end"))
     face = {"face": square, "keypoints": keypoints, "clamp": f32(said["clamp"]), "seed": np.array(said["seed"])}
     given = dict(zip([each.name for each in begin.get_outputs()], begin.run(None, face), strict=True))

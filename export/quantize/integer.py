@@ -158,7 +158,6 @@ class _Integers:
         source = self._integer(image) if image is self.entrance else self._plain(image)
         if source is None:
             return False
-        # Rounded by rows: by columns it takes a runtime ten times as long, when it loads the graph.
         rows = weight if flipped else self.nodes.op("Transpose", [weight], perm=[1, 0])
         integers, scales = self.nodes.weight(rows, (1,))
         integers = self.nodes.op("Transpose", [integers], perm=[1, 0])

@@ -65,7 +65,10 @@ class Nodes:
         while weight and (node := weight.producer()) and node.op_type in ("Transpose", "Slice"):
             before = node.inputs[0]
             if node.op_type == "Transpose":
-                axis = node.attributes["perm"].as_ints()[axis]
+                perm = node.attributes["perm"].as_ints()
+                if perm[axis] == len(perm) - 1:
+                    break  # by its last axis it takes a runtime ten times as long
+                axis = perm[axis]
             elif before is None or before.shape is None or before.shape != weight.shape:
                 break  # more would be rounded than is used
             moves.append(node)
