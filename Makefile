@@ -104,11 +104,7 @@ lock:
 	$(LOCK) --extra test --output-file requirements-test.txt
 	$(LOCK) --extra demo --constraint requirements-test.txt --output-file requirements-demo.txt
 
-# The page, of these artifacts: weights in int8 protect as well, and a visitor waits for a third less.
-WEB_ARTIFACTS ?= build/web-artifacts
-build/web-artifacts/manifest.json: $(EXPORT_OF) | .venv/demo.stamp
-	$(BIN)/face-encryption export --precision int8 --out build/web-artifacts
-
+# The page.
 WEB := web-demo/node_modules/.package-lock.json
 # Its tools need Node 20.19 or newer; without it there is nothing to do, and that is said.
 NODE := $(shell node -p 'const [a, b] = process.versions.node.split("."); +a > 20 || (+a === 20 && +b >= 19) ? "yes" : ""' 2>/dev/null)
@@ -117,15 +113,14 @@ ifdef NODE
 $(WEB): web-demo/package-lock.json
 	cd web-demo && npm ci --no-audit --no-fund --loglevel=error
 
-web: $(WEB) $(WEB_ARTIFACTS)/manifest.json
-	node web-demo/scripts/assets.mjs $(WEB_ARTIFACTS)
+web: $(WEB) artifacts
+	node web-demo/scripts/assets.mjs artifacts
 	cd web-demo && npx vite build --logLevel warn
 	@echo "built web-demo/dist: serve it from any host, or run: cd web-demo && npx vite preview, and open http://localhost:8080"
 
-# The golden vectors belong to the default artifacts; the page and the Python that it is compared with take the page's.
-test-web: web artifacts
+test-web: web
 	cd web-demo && npx vitest run
-	cd web-demo && WEB_ARTIFACTS=$(abspath $(WEB_ARTIFACTS)) npx vitest run --config vitest.page.config.ts
+	cd web-demo && npx vitest run --config vitest.page.config.ts
 
 lint-web: $(WEB)
 	cd web-demo && npm run --silent lint

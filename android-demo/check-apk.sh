@@ -23,6 +23,6 @@ done
 exported=$(grep -c 'exported.*=true' <<< "$manifest" || true)
 [ "$exported" = 2 ] || refuse "exports $exported parts, not its two screens"
 bytes=$(stat -c %s "$apk")
-[ "$bytes" -le 45000000 ] || echo "$apk: $((bytes / 1000000)) MB, more than 45: export with --precision fp16" >&2
+[ "$bytes" -le 45000000 ] || refuse "is $((bytes / 1000000)) MB, more than 45"
 grep -E '^(package|native-code)' <<< "$facts"
 echo "$apk: $((bytes / 1000000)) MB, signed, no network, no storage, no reporter"

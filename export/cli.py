@@ -15,16 +15,9 @@ CHECKPOINT, SURROGATES = MODELS / "recognizer.safetensors", MODELS / "surrogates
 @click.option("--checkpoint", type=click.Path(path_type=Path), default=CHECKPOINT, help="Default: the shipped one.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="artifacts", show_default=True)
 @click.option(
-    "--precision",
-    type=click.Choice(["fp16", "int8"]),
-    default="fp16",
-    show_default=True,
-    help="Of the stored weights: int8 rounds them and takes two thirds of the space, at the same speed.",
-)
-@click.option(
     "--arithmetic",
     type=click.Choice(["fp32", "int8"]),
-    help="Of the attacks' gradients: int8 takes half the time and rounds."
+    help="Of the attacks' gradients, and of the stored weights: int8 takes half the time and space, and rounds."
     "  [default: int8 where the checkpoint has been measured, as the shipped one has]",
 )
 @click.option(
@@ -53,7 +46,6 @@ CHECKPOINT, SURROGATES = MODELS / "recognizer.safetensors", MODELS / "surrogates
 def export(
     checkpoint: Path,
     out: Path,
-    precision: Literal["fp16", "int8"],
     arithmetic: Literal["fp32", "int8"] | None,
     calibrate: Path | None,
     surrogates: Path,
@@ -94,7 +86,6 @@ def export(
                 out,
                 others,
                 lambda what: status.update(what),
-                precision,
                 arithmetic,
                 calibrate,
                 Unrolled(unroll, side),

@@ -51,12 +51,11 @@ def describe(
     checkpoint_sha256: str,
     foreign: Mapping[str, AlignedRecognizer],
     sources: Sequence[Source],
-    **stored: str,
+    arithmetic: str,
 ) -> Json:
     """Return what the manifest says besides files and graphs.
 
-    `foreign` are the recognizers of others by name, `sources` theirs in the same order and ours behind them, `stored`
-    the precision and the arithmetic of the export.
+    `foreign` are the recognizers of others by name, `sources` theirs in the same order and ours behind them.
     """
     names = [*foreign, OWN]
     thresholds = [*({FAR: _threshold(each)} for each in foreign.values()), description.thresholds]
@@ -68,7 +67,7 @@ def describe(
             "thresholds": description.thresholds,
             "crop_margin": description.crop_margin,
             "training_data": description.training_data,
-            **stored,
+            "arithmetic": arithmetic,
         },
         "surrogates": [
             {"name": name, "embedding": source.dimensions, "thresholds": each}

@@ -27,8 +27,8 @@ from .quantize.calibration import Cut, calibrate, faces_of, images_of, read_rang
 from .quantize.float_form import float_gradient
 from .quantize.integer import Arithmetic, integer_gradient
 from .quantize.maps import Range, RangesError
-from .quantize.precision import Narrow, Precision, narrow_graph, narrow_network, narrow_weights
-from .quantize.rounding import round_scales, round_weights
+from .quantize.precision import Narrow, narrow_graph, narrow_network, narrow_weights
+from .quantize.rounding import round_weights
 from .specs import (
     GraphSpec,
     Unrolled,
@@ -91,7 +91,6 @@ def export_artifacts(
     out: Path,
     surrogates: Mapping[str, AlignedRecognizer] | None = None,
     report: Callable[[str], None] = print,
-    precision: Precision = "fp16",
     arithmetic: Arithmetic | None = None,
     photos: Path | None = None,
     unrolled: Unrolled = NOTHING,
@@ -99,11 +98,12 @@ def export_artifacts(
     """Write a folder of validated graphs and their manifest; `report` is told what is being made.
 
     `surrogates` are recognizers of others, by name, whose gradients join ours in the cloak: in their order, ours last.
-    `precision` is that of the stored weights; graphs of rounded weights are compared with PyTorch on the same weights.
-    `arithmetic` is that of the attacks' gradients; int8 takes the ranges beside the checkpoint, as they are beside the
-    shipped one, or measures them on the faces in a folder of `photos` and writes them to `out`. Others' recognizers
-    that have no ranges there stay in floats. None is int8 where the checkpoint's ranges or photos are at hand, else
-    fp32. The graphs appear in `out` together, after all of them have passed; graphs of an earlier export are replaced.
+    `arithmetic` is that of the attacks' gradients, and of the weights that all graphs share: int8 rounds these, and the
+    graphs are compared with PyTorch on the same weights; for fp32 they are stored in fp16. int8 takes the ranges beside
+    the checkpoint, as they are beside the shipped one, or measures them on the faces in a folder of `photos` and writes
+    them to `out`. Others' recognizers that have no ranges there stay in floats. None is int8 where the checkpoint's
+    ranges or photos are at hand, else fp32. The graphs appear in `out` together, after all of them have passed; graphs
+    of an earlier export are replaced.
     Returns every comparison with PyTorch. `unrolled` says which attacks are written out besides the cloak of effort
     `fast`.
     Raises `CheckpointError`, `DetectorFileError`, `RangesError`, `RecognizerError` or `ParityError`.
@@ -115,16 +115,19 @@ def export_artifacts(
     ranges = {} if photos else ranges_at_hand(checkpoint, digest, arithmetic)
     own = fold(model, description)
     others = {name: other_surrogate(each) for name, each in surrogates.items()}
-    stored = narrow_weights(model, own, precision)
-    for other in others.values():
+    calibrating = photos is not None and arithmetic != "fp32"
+    integer = calibrating or bool(ranges)
+    stored = narrow_weights(model, own, "int8" if integer else "fp16")
+    for name, other in others.items():
         assert isinstance(other.model, OnnxNetwork)
-        stored |= narrow_network(other.model, precision)
+        if not calibrating and surrogates[name].digest not in ranges:
+            stored |= narrow_network(other.model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         writer = GraphWriter(Path(name), digest, stored)
         report("detector.onnx")
         writer.save(detector_spec(MODELS))
-        if photos and arithmetic != "fp32":
+        if photos and calibrating:
             report("calibrating")
             detector = open_detector(writer.folder / "detector.onnx")
             faces = faces_of(photos, detector, description.crop_margin)
@@ -136,18 +139,16 @@ def export_artifacts(
             recognizer_spec(own),
             *label_specs(gradients[LABEL.name], description.input_size, unrolled),
             *feature_specs([*foreign, gradients[FEATURE.name]], sources, unrolled),
-            reference_spec([gradient_graph(each, FEATURE) for each in (*others.values(), own)], sources),
+            reference_spec([*foreign, gradients[FEATURE.name]], sources),
         ):
             report(spec.file)
             writer.save(spec)
         writer.weights.write(writer.folder)
         report("comparing with PyTorch")
-        arithmetic = "int8" if ranges else "fp32"
-        integers = [*(each.digest in ranges for each in surrogates.values()), bool(ranges)]
+        integers = [*(each.digest in ranges for each in surrogates.values()), integer]
         # Folded weights of fp16 are the checkpoint's own.
-        reference = model if precision == "fp16" else own.model
-        checks = writer.check(Validator(reference, description, writer.folder, integers))
-        facts = describe(description, digest, surrogates, sources, arithmetic=arithmetic, precision=precision)
+        checks = writer.check(Validator(own.model if integer else model, description, writer.folder, integers))
+        facts = describe(description, digest, surrogates, sources, "int8" if integer else "fp32")
         write_manifest(writer.folder, writer.specs, facts)
         _replace(writer.folder, out)
     return checks
@@ -194,28 +195,19 @@ def _gradient(
     surrogate: Surrogate,
     objective: Objective,
     ranges: list[Range] | None,
-    rounding: Callable[[ir.Model], ir.Model] = round_scales,
 ) -> ir.Model:
-    """Return the gradient of a recognizer: in integers where there are ranges, with as much rounded as `rounding` does.
-
-    In floats all stays as it is, so that the weights of both ways are one copy in the file.
-    """
+    """Return the gradient of a recognizer, in integers where there are ranges."""
     if ranges is None:
         return gradient_graph(surrogate, objective)
-    return rounding(integer_gradient(float_gradient(surrogate, objective), ranges))
+    return round_weights(integer_gradient(float_gradient(surrogate, objective), ranges))
 
 
 def _join(
     recognizers: Mapping[str, AlignedRecognizer], others: Mapping[str, Surrogate], own: Surrogate, ranges: Ranges
 ) -> tuple[list[ir.Model], list[Source]]:
-    """Return the others' `FEATURE` gradients, and the sources of the cloak: theirs, then ours.
-
-    Others are small: bytes of their weights cost less in the file than rounding them does at each loading.
-    """
+    """Return the others' `FEATURE` gradients, and the sources of the cloak: theirs, then ours."""
     sources = [*(other_source(each, others[name]) for name, each in recognizers.items()), source(own)]
-    gradients = [
-        _gradient(others[name], FEATURE, ranges.get(each.digest), round_weights) for name, each in recognizers.items()
-    ]
+    gradients = [_gradient(others[name], FEATURE, ranges.get(each.digest)) for name, each in recognizers.items()]
     return gradients, sources
 
 

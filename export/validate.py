@@ -43,6 +43,8 @@ LABEL_STEPS, STEPS = 4, 8
 # What graphs in integers may differ by: the direction of the gradient, and the first losses.
 # On pictures of nobody; of a network with PReLUs, whose slopes turn a gradient round where a sign is unsure, .42.
 INTEGER_COSINE, INTEGER_LOSS = 0.5, 0.1
+# And embeddings; on faces .002 and .007, of networks without PReLUs and with.
+INTEGER_REFERENCE = 0.05
 # Below this part of the largest, a gradient's sign is one of rounding.
 NEGLIGIBLE = 1e-3
 
@@ -146,14 +148,19 @@ class Validator:
                 self._add(name, f"another decision {where}", float(probabilities.argmax() != wanted.argmax()), 0)
 
     def cloak_reference(self, name: str, sources: Sequence[Source]) -> None:
-        """Compare what the sources of a cloak see in a face."""
+        """Compare what each source of a cloak sees in a face."""
         session, module = self.session(name), CloakReference(sources)
         for side in SIDES:
             face, keypoints = torch.from_numpy(picture(side)), upright_keypoints(side)
             (got,) = session.run(None, _feed({"face": face, "keypoints": keypoints}))
             with torch.no_grad():
                 want = module(face, keypoints).numpy()
-            self._add(name, f"reference, difference ({side} px)", np.abs(got - want).max(), 1e-3)
+            ends = np.cumsum([source.dimensions for source in sources])[:-1]
+            parts = zip(np.split(got, ends), np.split(want, ends), self.integers, strict=True)
+            for turn, (one, other, integer) in enumerate(parts):
+                apart = 1 - one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+                where = f"({side} px, source {turn})"
+                self._add(name, f"reference, 1 - cosine {where}", apart, INTEGER_REFERENCE if integer else 1e-5)
 
     def cloak_begin(self, name: str) -> None:
         """Compare what the steps of a cloak need of a face, each in parts of its largest value."""

@@ -8,8 +8,8 @@ calibration, so ranges belong to a checkpoint.
 A map has one scale. Only before a PReLU each channel has its own: slopes may be anything, so channels differ widely.
 That costs nothing, for the weights of the convolutions before and after take up those scales.
 
-Weights stay as they are stored; a few nodes round them to i8, by output channel, which the runtime computes once, when
-it loads a graph. So forward and backward, whose output channels differ, share one copy in the file.
+Weights are i8, by output channel. Forward and backward, whose output channels differ, share the bytes of large ones
+(`float_form.py`); of small ones each has its own.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes import common
 
@@ -158,7 +159,7 @@ class _Integers:
         source = self._integer(image) if image is self.entrance else self._plain(image)
         if source is None:
             return False
-        rows = weight if flipped else self.nodes.op("Transpose", [weight], perm=[1, 0])
+        rows = weight if flipped else self._transposed(weight)
         integers, scales = self.nodes.weight(rows, (1,))
         integers = self.nodes.op("Transpose", [integers], perm=[1, 0])
         product = self.nodes.op("MatMulInteger", [source.value, integers, source.zero])
@@ -171,6 +172,12 @@ class _Integers:
         result.shape, result.type = before.shape, before.type
         before.replace_all_uses_with(result)
         return True
+
+    def _transposed(self, weight: ir.Value) -> ir.Value:
+        node = weight.producer()
+        if node and node.op_type == "Transpose" and node.inputs[0]:
+            return node.inputs[0]
+        return self.nodes.op("Transpose", [weight], perm=[1, 0])
 
     def _before_prelu(self, value: ir.Value) -> int:
         """Return the number of channels of a map that a PReLU takes, else 0."""
@@ -236,12 +243,24 @@ class _Integers:
     def _multiply(self, node: ir.Node) -> bool:
         value, factor = node.inputs
         source = self.quantised.get(value) if value else None
+        if source and not source.channels and factor and factor.const_value is not None:
+            self._scaled(node, source, factor.const_value.numpy())
+            return True
         by = self.quantised.get(factor) if factor and factor in self.factors else None
         if source is None or by is None:
             return False
         channels = self.nodes.op("Mul", [source.channels, by.channels]) if source.channels else by.channels
         self._multiplied(node, source, self.nodes.whole_steps(by), channels)
         return True
+
+    def _scaled(self, node: ir.Node, source: Quantised, factors: npt.NDArray[np.float32]) -> None:
+        """Multiply by positive constants, whose small ones may be coarse: what they multiply counts for as little."""
+        step, zero = factors.max() / 255, self.nodes.constant(0, np.uint8)
+        whole = self.nodes.constant(np.rint(factors / step), np.uint8)
+        by = self.nodes.op("DequantizeLinear", [whole, self.nodes.constant(step), zero])
+        product = self.nodes.op("Mul", [self.nodes.whole_steps(source), by])
+        result = node.outputs[0]
+        self.quantised[result] = self.nodes.rounded(product, *self._scale(result, MIDDLE))
 
     def _multiplied(self, node: ir.Node, source: Quantised, factor: ir.Value, channels: ir.Value | None = None) -> None:
         """Multiply by a factor of at most one, f32, which leaves a map its scale."""

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from .float_form import is_shared, moved
 from .maps import Quantised
+from .precision import LARGEST, rounded
 
-# Processors without byte dot products sum two products in 16 bits, and larger weights could saturate that: so results
-# are the same on all.
-LARGEST = 63
 # Integers beyond have no float of their own.
 EXACT = 2**24
 
@@ -29,7 +28,7 @@ class Nodes:
 
     def constant(self, value: Any, dtype: npt.DTypeLike = np.float32) -> ir.Value:
         """Make a constant of a number or an array."""
-        return self.op("Constant", [], value=ir.tensor(np.array(value, dtype)))
+        return self.op("Constant", [], value=ir.tensor(np.array(value, dtype, order="C")))
 
     def shaped(self, value: ir.Value, *shape: int) -> ir.Value:
         """Give a value another shape."""
@@ -51,32 +50,29 @@ class Nodes:
 
         `axes` are all but that of the outputs, which is the first.
         """
+        if is_shared(moved(weight)[0]):
+            return self._shared(weight)
         inner = self.constant(axes, np.int64)
         highest, lowest = (self.op(kind, [weight, inner], keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
         reach = self.op("Max", [highest, self.op("Neg", [lowest]), self.constant(least)])
         scales = self.op("Div", [reach, self.constant(largest)])
-        # In one op: a map of floats for each step of the way would stay in memory until the graph is loaded.
         zeros = self.op("Cast", [self.op("Sub", [scales, scales])], to=ir.DataType.INT8)
-        return self._rounded_before_moves(weight, scales, zeros), scales
+        return self.op("QuantizeLinear", [weight, scales, zeros], axis=0), scales
 
-    def _rounded_before_moves(self, weight: ir.Value | None, scales: ir.Value, zeros: ir.Value) -> ir.Value:
-        """Round a weight before it is turned for the way back: moved as bytes it takes a quarter of the memory."""
-        moves, axis = [], 0
-        while weight and (node := weight.producer()) and node.op_type in ("Transpose", "Slice"):
-            before = node.inputs[0]
-            if node.op_type == "Transpose":
-                perm = node.attributes["perm"].as_ints()
-                if perm[axis] == len(perm) - 1:
-                    break  # by its last axis it takes a runtime ten times as long
-                axis = perm[axis]
-            elif before is None or before.shape is None or before.shape != weight.shape:
-                break  # more would be rounded than is used
-            moves.append(node)
-            weight = before
-        integers = self.op("QuantizeLinear", [weight, scales, zeros], axis=axis)
-        for node in reversed(moves):
+    def _shared(self, weight: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return the bytes that both ways share, turned as the weight is."""
+        whole, moves = moved(weight)
+        assert whole is not None
+        assert whole.const_value is not None
+        narrow = rounded(whole.const_value.numpy())
+        integers, scales = self.constant(narrow.values, np.int8), narrow.scale.flatten()
+        assert not moves or (scales == 1).all(), f"{whole.name} is turned, but its scales are not the gradient's"
+        axes = [*range(narrow.values.ndim)]
+        for node in moves:
             integers = self.tape.op(node.op_type, [integers, *node.inputs[1:]], node.attributes)
-        return integers
+            if node.op_type == "Transpose":
+                axes = [axes[axis] for axis in node.attributes["perm"].as_ints()]
+        return integers, self.constant(scales if axes[0] == 0 else np.ones(narrow.values.shape[axes[0]]))
 
     def bias(self, bias: ir.Value, *scales: ir.Value) -> ir.Value:
         """Return a bias as i32 of the unit that `scales` multiply to."""

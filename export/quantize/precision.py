@@ -25,7 +25,9 @@ from ..graph.weights import with_bodies
 Precision = Literal["fp16", "int8"]
 # Smaller ones of another's network stay as they are.
 FEW = 2**10
-LARGEST = 127
+# The largest integer that a weight becomes. Processors without byte dot products sum two products in 16 bits, and
+# larger weights could saturate that: so results are the same on all.
+LARGEST = 63
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Narrow:
 
 
 def rounded(weight: npt.NDArray[np.float32]) -> Narrow:
-    """Round a weight f32 [O, I, ...] to 8 bits, symmetric around zero, by output channel."""
+    """Round a weight f32 [O, I, ...] to integers of at most `LARGEST`, by output channel."""
     largest = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True)
     # Clipping the rare large weights makes the mean square error smaller and, measured, the embedding's larger.
     scale = (np.maximum(largest, 1e-30) / LARGEST).astype(np.float32)
@@ -70,17 +72,14 @@ def narrow_weights(model: nn.Module, surrogate: Surrogate, precision: Precision)
     return stored
 
 
-def narrow_network(network: OnnxNetwork, precision: Precision) -> dict[str, Narrow]:
-    """Do the same for another's recognizer, which is rounded in fp16 too."""
+def narrow_network(network: OnnxNetwork) -> dict[str, Narrow]:
+    """Do the same for another's recognizer in fp16, which rounds it."""
     stored = {}
     for name, weight in network.values.items():
         if weight.dim() < 2 or weight.numel() < FEW or not weight.is_floating_point():
             continue
-        if precision == "fp16":
-            ones = np.ones((len(weight), *[1] * (weight.dim() - 1)), np.float32)
-            narrow = Narrow(weight.half().numpy(), ones)
-        else:
-            narrow = rounded(weight.numpy())
+        ones = np.ones((len(weight), *[1] * (weight.dim() - 1)), np.float32)
+        narrow = Narrow(weight.half().numpy(), ones)
         network.values[name] = wide = torch.from_numpy(narrow.wide())
         stored[digest(wide.numpy().tobytes())] = narrow
     return stored

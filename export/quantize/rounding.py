@@ -1,35 +1,31 @@
 """Weights of integer gradients, rounded when they are exported rather than when a runtime loads them."""
 
 import onnx_ir as ir
-from onnx_ir.passes import common
+from onnx_ir.passes import Sequential, common
 from onnxscript.optimizer import fold_constants
+
+from ..graph.weights import SMALLEST
+from .float_form import LINEAR
 
 # Any tensor is smaller, in bytes: all that follows from weights alone is computed.
 LARGE = 2**30
-# And these are numbers a channel, not weights.
-SMALL = 2**12
 
 
 def round_weights(model: ir.Model) -> ir.Model:
-    """Round the weights of an integer gradient now rather than when a runtime loads it; changes the model in place."""
-
-    def should_fold(node: ir.Node) -> bool | None:
-        return node.op_type == "QuantizeLinear" or None  # which the pass would leave to the runtime
-
+    """Compute what follows from weights alone, now rather than when a runtime loads it; changes the model in place."""
     limits = {"input_size_limit": LARGE, "output_size_limit": LARGE}
-    fold_constants(model, onnx_shape_inference=False, should_fold=should_fold, **limits)
-    return model
+    fold_constants(model, onnx_shape_inference=False, should_fold=_should_fold, **limits)
+    passes = common.LiftConstantsToInitializersPass(size_limit=SMALLEST), common.DeduplicateInitializersPass(LARGE)
+    return Sequential(*passes)(model).model
 
 
-def round_scales(model: ir.Model) -> ir.Model:
-    """Compute the scales of weights, and whatever else is small and follows from weights alone, now; as above."""
-    folded = round_weights(ir.serde.deserialize_model(ir.serde.serialize_model(model)))
-    known = folded.graph.initializers
-    for node in list(model.graph):
-        for value in node.outputs:
-            constant = known[value.name].const_value if value.name and value.name in known else None
-            if constant is not None and constant.size <= SMALL:
-                scale = ir.Value(name=f"{value.name}.known", shape=value.shape, type=value.type, const_value=constant)
-                model.graph.register_initializer(scale)
-                value.replace_all_uses_with(scale)
-    return common.RemoveUnusedNodesPass()(model).model
+def _should_fold(node: ir.Node) -> bool | None:
+    """Say no to what would only be stored twice, yes to rounding, which the pass would leave to the runtime."""
+    if node.op_type in ("Transpose", "Slice"):
+        turned = node.inputs[0]
+        users = {use.node.op_type for use in node.outputs[0].uses()}
+        if (turned and turned.dtype == ir.DataType.INT8) or users <= set(LINEAR):
+            return False
+    if node.op_type == "Expand":
+        return False
+    return node.op_type == "QuantizeLinear" or None

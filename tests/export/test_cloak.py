@@ -224,7 +224,7 @@ def test_every_shape_of_a_step_is_fixed(others: dict[str, AlignedRecognizer]) ->
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of a checkpoint of one's own, with another recognizer beside the shipped one and weights in int8."""
+    """An export of a checkpoint of one's own, with another recognizer beside the shipped one."""
     folder = tmp_path_factory.mktemp("cloak")
     out = folder / "artifacts"
     for name in (CHECKPOINT.name, "ranges.json", "mobilefacenet.onnx"):
@@ -240,7 +240,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "surrogates": folder / "both.toml",
         "out": out,
     }
-    options |= {"precision": "int8", "unroll": 3, "side": 96}
+    options |= {"unroll": 3, "side": 96}
     result = CliRunner().invoke(export, [f"--{name}={value}" for name, value in options.items()])
     assert result.exit_code == 0, result.output
     assert "cloak-reference" in result.output
@@ -255,8 +255,8 @@ def test_an_export_replaces_an_earlier_one(folder: Path) -> None:
     graph = found["graphs"]["attack-label-3"]
     assert (graph["kind"], graph["steps"]) == ("attack-label-unrolled", 3)
     assert [each["shape"] for each in (graph["inputs"][0], *graph["outputs"])] == [[96, 96, 3], [96, 96, 3], [3]]
-    assert (found["recognizer"]["precision"], found["recognizer"]["arithmetic"]) == ("int8", "int8")
-    assert (folder / "weights.bin").stat().st_size <= 19e6  # one copy for all graphs
+    assert found["recognizer"]["arithmetic"] == "int8"
+    assert (folder / "weights.bin").stat().st_size <= 17e6  # one copy for all graphs
 
 
 def test_protect_uses_the_cloak_that_was_exported(

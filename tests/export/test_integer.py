@@ -1,5 +1,6 @@
 """Gradients in integers: close to those in float, and nearly all of their work in integers."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,18 +12,19 @@ import onnx_ir as ir
 import pytest
 import torch
 from click.testing import CliRunner
-from onnx import numpy_helper, shape_inference
+from onnx import shape_inference
 from PIL import Image
 from torch import nn
 
 from face_encryption.export.attack.surrogate import FEATURE, OBJECTIVES, Surrogate
 from face_encryption.export.cases import picture
 from face_encryption.export.pipeline import RANGES
+from face_encryption.export.quantize import float_form
 from face_encryption.export.quantize.calibration import HEADROOM, calibrate, faces_of, read_ranges, write_ranges
 from face_encryption.export.quantize.float_form import float_gradient
 from face_encryption.export.quantize.integer import integer_gradient, ranged
 from face_encryption.export.quantize.maps import Range, RangesError
-from face_encryption.export.quantize.rounding import round_scales, round_weights
+from face_encryption.export.quantize.rounding import round_weights
 from face_encryption.runtime.cli import main
 from face_encryption.runtime.onnx_runtime import ort
 from face_encryption.training.checkpoint import Description, save_checkpoint
@@ -122,37 +124,44 @@ def test_all_convolutions_are_in_integers(exported: Callable[[], ir.Model], rang
     assert not {"Conv", "ConvTranspose", "Gemm"}.intersection(after)
 
 
-@pytest.mark.parametrize("rounding", [round_weights, round_scales])
 def test_what_is_rounded_at_export_is_what_a_runtime_rounds(
-    exported: Callable[[], ir.Model], ranges: list[Range], rounding: Callable[[ir.Model], ir.Model]
+    exported: Callable[[], ir.Model], ranges: list[Range]
 ) -> None:
     model = integer_gradient(exported(), ranges)
     reference = torch.ones(model.graph.inputs[1].shape.numpy()[0]) / 20  # type: ignore[union-attr]
     feed = {"image": image(3), "reference": reference}
-    before, ranging = run(model, feed), [node.op_type for node in model.graph].count("ReduceMax")
-    done = rounding(model)
+    before = run(model, feed)
+    done = round_weights(model)
     for got, want in zip(run(done, feed), before, strict=True):
         assert np.array_equal(got, want)
     kernels = [each.const_value for each in done.graph.initializers.values() if each.shape and len(each.shape) == 4]
-    floats = [each for each in kernels if each is not None and each.dtype == ir.DataType.FLOAT and each.size > 100]
-    assert bool(floats) == (rounding is round_scales)  # which leaves the weights as they are
-    assert [node.op_type for node in done.graph].count("ReduceMax") < ranging
+    assert not [each for each in kernels if each is not None and each.dtype == ir.DataType.FLOAT and each.size > 100]
+    assert "ReduceMax" not in [node.op_type for node in done.graph]
 
 
-def test_integer_weights_are_made_when_the_graph_is_loaded(
-    exported: Callable[[], ir.Model], ranges: list[Range], tmp_path: Path
+def test_both_ways_share_the_bytes_of_large_weights(
+    surrogate: Surrogate, ranges: list[Range], exported: Callable[[], ir.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-    proto = ir.serde.serialize_model(integer_gradient(exported(), ranges))
-    assert not [tensor for tensor in proto.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
-    ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    model = onnx.load(tmp_path / "optimised.onnx")
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    convolutions = [node for node in model.graph.node if node.op_type == "QLinearConv"]
+    feed = {"image": image(21), "reference": torch.ones(surrogate(image(0))[0].shape[1]) / 20}
+    want = run(integer_gradient(exported(), ranges), feed)[0]
+    monkeypatch.setattr(float_form, "SHARED", 2**9)
+    shared = calibrate(float_gradient(surrogate, FEATURE), surrogate, FEATURE, [image(seed) for seed in range(8)])
+    assert len(shared) > len(ranges)
+    model = round_weights(integer_gradient(float_gradient(surrogate, FEATURE), shared))
+    kernels = [each.const_value for each in model.graph.initializers.values() if each.dtype == ir.DataType.INT8]
+    copies = Counter(each.numpy().tobytes() for each in kernels if each is not None and each.size >= 2**9)
+    assert max(copies.values()) == 1
+    got = run(model, feed)[0]
+    assert (got * want).sum() / np.linalg.norm(got) / np.linalg.norm(want) > 0.95
+
+
+def test_integer_weights_suit_processors_without_byte_dot_products(
+    exported: Callable[[], ir.Model], ranges: list[Range]
+) -> None:
+    graph = round_weights(integer_gradient(exported(), ranges)).graph
+    convolutions = [node for node in graph if node.op_type == "QLinearConv"]
     assert convolutions
-    weights = [values[node.input[3]] for node in convolutions]
+    weights = [node.inputs[3].const_value.numpy() for node in convolutions]  # type: ignore[union-attr]
     assert all(each.dtype == np.int8 for each in weights)
     # Two products of bytes and these fit 16 bits, where processors without byte dot products sum them.
     largest = {np.abs(each.astype(int)).max() for each in weights}

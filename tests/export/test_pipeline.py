@@ -77,7 +77,7 @@ def test_the_manifest_describes_the_folder(artifacts: Path) -> None:
     recognizer = found["recognizer"]
     for key in ("classes", "thresholds", "crop_margin", "input_size", "training_data"):
         assert recognizer[key] == getattr(description, key)
-    assert (recognizer["embedding"], recognizer["arithmetic"], recognizer["precision"]) == (512, "int8", "fp16")
+    assert (recognizer["embedding"], recognizer["arithmetic"]) == (512, "int8")
     assert found["surrogates"] == [
         {"name": "mobilefacenet", "embedding": 192, "thresholds": {"0.01": 0.3565}},
         {"name": "recognizer", "embedding": 512, "thresholds": description.thresholds},

@@ -73,7 +73,7 @@ async function steps(graphs, said, feeds) {
 const keypoints = f32(cloak.keypoints, [6, 2]), reference = f32(cloak.reference, [cloak.reference.length]);
 const embed = await open("cloak-reference");
 const before = (await embed.run({ face: u8(cut, side), keypoints })).reference.data;
-near(before, cloak.reference, tolerance.embedding, "reference");
+near(before, cloak.reference, tolerance.reference, "reference");
 const clamp = f32(cloak.clamp), numbers = { budget: f32(cloak.budget), clamp, steps: i64(cloak.steps) };
 const turns = manifest.cloak.turns.map((turn) => `attack-feature-step-${turn}`);
 const face = u8(cut, side), end = await open("attack-feature-end");

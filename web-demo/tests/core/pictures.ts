@@ -8,7 +8,7 @@ import decodePng, { init } from "@jsquash/png/decode";
 import type { Raster } from "../../src/core/photo/raster";
 
 export const goldenFolder = join(import.meta.dirname, "../../../tests/golden");
-export const artifacts = process.env["WEB_ARTIFACTS"] ?? join(import.meta.dirname, "../../../artifacts");
+export const artifacts = join(import.meta.dirname, "../../../artifacts");
 
 /** Make the decoder ready. */
 export async function initPictures(): Promise<void> {

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, "..", "..");
 
 export const dist = join(root, "dist");
 export const astronaut = join(root, "tests", "golden", "astronaut.jpg");
-export const artifacts = process.env["WEB_ARTIFACTS"] ?? join(root, "..", "artifacts");
+export const artifacts = join(root, "..", "artifacts");
 /** Photos that are no part of the project. */
 export const shared = join(root, "..", "..", "shared", "data");
 /** Python with the runtime, to compare with. */

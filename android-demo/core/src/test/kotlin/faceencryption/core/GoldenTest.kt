@@ -64,7 +64,7 @@ class GoldenTest {
         val cloak = golden["cloak"].asObject()
         val keypoints = keypoints(cloak)
         val before = reference(photo.cut(square), keypoints)
-        near(cloak["reference"], before, "embedding")
+        near(cloak["reference"], before, "reference")
         val given = cloak["reference"].asArray().map { it.asFloat() }.toFloatArray()
         val plan = Plan(cloak["budget"].asDouble(), cloak["clamp"].asDouble(), cloak["steps"].asInt())
         val pixels = photo.cut(square)
