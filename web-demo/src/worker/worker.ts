@@ -60,6 +60,8 @@ const handlers: Handlers = {
     protector = new Protector(new Graphs(manifest, read), browserCodec);
     await protector.load();
     void protector.loadOthers(inTurn);
+    const later = Object.values(manifest.graphs).filter(({ file }) => !names.includes(file));
+    void Promise.allSettled(later.map(({ file }) => fetchFile(new URL(file, folder), 0))); // so that it is kept for a time without a network
     const { epsilon, effort } = manifest.label;
     const { steps, step_size: stepSize } = Object.values(effort)[0] ?? { steps: 4, step_size: epsilon / 2 };
     const { classes } = manifest.recognizer;
