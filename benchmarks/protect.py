@@ -89,8 +89,8 @@ def stages(work: Callable[[], object], repeats: int) -> dict[str, float]:
     watch = Stopwatch()
     for owner, name, stage in (
         (protector, "read_photo", "decode, upright"),
-        (protector.Protector, "detect", "detect"),
-        (protector.Protector, "recognize", "recognize before and after"),
+        (protector.Protector, "look", "look for faces"),
+        (protector.Protector, "_embed", "what the surrogates see, three times"),
         (attack.CloakAttack, "__call__", "attack"),
         (photo.Photo, "encode", "encode"),
         (protector, "read_squares", "decode again, cut"),

@@ -23,7 +23,7 @@ from ..attack.cloak import GRID, Source
 from ..attack.surrogate import LABEL, OBJECTIVES, Objective, Surrogate
 from ..attack.views import shrink
 from ..attack.warp import DRAWS, bicubic_weights, draw_warp
-from .float_form import depending
+from ..graph.copies import descendants
 from .integer import ranged
 from .maps import Range, RangesError
 
@@ -79,7 +79,7 @@ def calibrate(model: ir.Model, surrogate: Surrogate, objective: Objective, image
     Of a forward map it is `HEADROOM` times the largest value, of a gradient the mean of what `SHARE` percent of it stay
     below. The targets are the image's own and the next image's, by turns.
     """
-    backward = {value.name for value in depending(model.graph, model.graph.inputs[1])}
+    backward = {value.name for value in descendants(model.graph, [model.graph.inputs[1].name])}
     proto = ir.serde.serialize_model(model)
     names = ranged(ir.serde.deserialize_model(proto))
     values = _values(proto, [*names])

@@ -2,16 +2,12 @@
 
 None of the detours that spare a runtime's blocked layout: integer maps know no such layout. They lie with their
 channels last, so what moves them about moves whole pixels.
-
-On the way back a weight's output channels are summed over, so no scale of theirs can wait until after the sum. Of
-large weights the gradient takes up these scales instead: so both ways multiply by the same bytes.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import torch
 from onnxscript import opset18 as op
@@ -21,14 +17,10 @@ from ..gradients.pooling import mask_before_unpooling
 from ..gradients.strided import CHANNELS, gradient_by_place, gradient_of_all_places, join_strided
 from ..gradients.tracing import translate_max_pool_backward
 from ..graph.build import TRANSLATIONS, Translations, gradient_graph
-from .precision import rounded
+from ..graph.copies import descendants
+from .shared_weights import CONVOLUTIONS, carry_scales
 
 aten = torch.ops.aten
-
-CONVOLUTIONS = ("Conv", "ConvTranspose")
-LINEAR = ("MatMul", "Gemm")
-# Weights of as many elements are stored once for both ways; for smaller ones that is not worth a product each time.
-SHARED = 2**17
 
 
 def float_gradient(surrogate: Surrogate, objective: Objective) -> ir.Model:
@@ -46,22 +38,13 @@ def float_gradient(surrogate: Surrogate, objective: Objective) -> ir.Model:
     rules = (mask_before_unpooling, partial(join_strided, fewest=1))
     model = gradient_graph(surrogate, objective, rules, TRANSLATIONS | plain)
     _to_unit_length(model.graph, entrance(model.graph))
-    _carry_scales(model.graph)
+    carry_scales(model.graph)
     return model
-
-
-def depending(graph: ir.Graph, value: ir.Value) -> set[ir.Value]:
-    """Return all values computed from one; those computed from the target are the backward pass."""
-    found = {value}
-    for node in graph:
-        if not found.isdisjoint(each for each in node.inputs if each):
-            found.update(node.outputs)
-    return found
 
 
 def entrance(graph: ir.Graph) -> ir.Value:
     """Return the gradient that enters the last layer: the first convolution, or a linear layer right behind it."""
-    backward = depending(graph, graph.inputs[1])
+    backward = descendants(graph, [graph.inputs[1].name])
     first = next(node for node in graph if node.op_type in CONVOLUTIONS and node.inputs[0] in backward)
     gradient = value = first.inputs[0]
     while value and (node := value.producer()) and node.op_type in ("Reshape", "MatMul", "Mul"):
@@ -70,55 +53,6 @@ def entrance(graph: ir.Graph) -> ir.Value:
             gradient = value
     assert gradient is not None
     return gradient
-
-
-def moved(weight: ir.Value | None) -> tuple[ir.Value | None, list[ir.Node]]:
-    """Return what a weight is before it is turned for the way back, and the nodes that turn it."""
-    moves: list[ir.Node] = []
-    while weight and (node := weight.producer()) and node.op_type in ("Transpose", "Slice"):
-        moves.insert(0, node)
-        weight = node.inputs[0]
-    return weight, moves
-
-
-def is_shared(weight: ir.Value | None) -> bool:
-    """Whether both ways are to compute with the same bytes of a weight."""
-    return weight is not None and weight.const_value is not None and weight.const_value.size >= SHARED
-
-
-def _carry_scales(graph: ir.Graph) -> None:
-    """Multiply gradients by the scales of the large weights that they meet, and leave these their whole numbers."""
-    backward = depending(graph, graph.inputs[1])
-    levels: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
-    done: dict[tuple[ir.Value, ir.Value], ir.Value] = {}
-    for node in [each for each in graph if each.op_type in CONVOLUTIONS + LINEAR and each.inputs[0] in backward]:
-        gradient, (weight, moves) = node.inputs[0], moved(node.inputs[1])
-        if gradient is None or weight is None or not is_shared(weight):
-            continue
-        if weight not in levels:
-            levels[weight] = _levels(graph, weight, [1, -1, 1, 1] if node.op_type in CONVOLUTIONS else [-1])
-        whole, scales = levels[weight]
-        tape = ir.tape.Tape()
-        if (gradient, weight) not in done:
-            done[gradient, weight] = product = tape.op("Mul", [gradient, scales])
-            product.shape, product.type = gradient.shape, gradient.type
-        node.replace_input_with(0, done[gradient, weight])
-        for move in moves:
-            whole = tape.op(move.op_type, [whole, *move.inputs[1:]], move.attributes)
-        node.replace_input_with(1, whole)
-        graph.insert_before(node, tape.nodes)
-
-
-def _levels(graph: ir.Graph, weight: ir.Value, shape: Sequence[int]) -> tuple[ir.Value, ir.Value]:
-    """Return the whole numbers that a weight becomes, as floats, and the scales by output channel in a `shape`."""
-    assert weight.const_value is not None
-    narrow = rounded(weight.const_value.numpy())
-    arrays = {"levels": narrow.values.astype(np.float32), "scales": narrow.scale.reshape(shape)}
-    made = [ir.Value(name=f"{weight.name}.{name}", const_value=ir.tensor(array)) for name, array in arrays.items()]
-    for value, array in zip(made, arrays.values(), strict=True):
-        value.shape, value.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.FLOAT)
-        graph.register_initializer(value)
-    return made[0], made[1]
 
 
 def _to_unit_length(graph: ir.Graph, gradient: ir.Value) -> None:

@@ -9,7 +9,7 @@ A map has one scale. Only before a PReLU each channel has its own: slopes may be
 That costs nothing, for the weights of the convolutions before and after take up those scales.
 
 Weights are i8, by output channel. Forward and backward, whose output channels differ, share the bytes of large ones
-(`float_form.py`); of small ones each has its own.
+(`shared_weights.py`); of small ones each has its own.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from .float_form import depending, entrance
+from ..graph.copies import descendants
+from .float_form import entrance
 from .maps import Quantised, Range, RangesError, RangesInOrder
 from .nodes import Nodes
 
@@ -60,7 +60,7 @@ class _Integers:
         self.graph, self.ranges = graph, ranges
         self.quantised: dict[ir.Value, Quantised] = {}
         self.entrance = entrance(graph)
-        self.varying = set[ir.Value]().union(*(depending(graph, each) for each in graph.inputs))
+        self.varying = descendants(graph, [each.name for each in graph.inputs])
         self.flags: dict[ir.Value | None, ir.Value] = {}
         self.factors = set[ir.Value | None]()
         self.nodes = Nodes()
@@ -159,7 +159,7 @@ class _Integers:
         source = self._integer(image) if image is self.entrance else self._plain(image)
         if source is None:
             return False
-        rows = weight if flipped else self._transposed(weight)
+        rows = weight if flipped else self.nodes.transposed(weight)
         integers, scales = self.nodes.weight(rows, (1,))
         integers = self.nodes.op("Transpose", [integers], perm=[1, 0])
         product = self.nodes.op("MatMulInteger", [source.value, integers, source.zero])
@@ -172,12 +172,6 @@ class _Integers:
         result.shape, result.type = before.shape, before.type
         before.replace_all_uses_with(result)
         return True
-
-    def _transposed(self, weight: ir.Value) -> ir.Value:
-        node = weight.producer()
-        if node and node.op_type == "Transpose" and node.inputs[0]:
-            return node.inputs[0]
-        return self.nodes.op("Transpose", [weight], perm=[1, 0])
 
     def _before_prelu(self, value: ir.Value) -> int:
         """Return the number of channels of a map that a PReLU takes, else 0."""
@@ -244,7 +238,8 @@ class _Integers:
         value, factor = node.inputs
         source = self.quantised.get(value) if value else None
         if source and not source.channels and factor and factor.const_value is not None:
-            self._scaled(node, source, factor.const_value.numpy())
+            product, result = self.nodes.scaled(source, factor.const_value.numpy()), node.outputs[0]
+            self.quantised[result] = self.nodes.rounded(product, *self._scale(result, MIDDLE))
             return True
         by = self.quantised.get(factor) if factor and factor in self.factors else None
         if source is None or by is None:
@@ -252,15 +247,6 @@ class _Integers:
         channels = self.nodes.op("Mul", [source.channels, by.channels]) if source.channels else by.channels
         self._multiplied(node, source, self.nodes.whole_steps(by), channels)
         return True
-
-    def _scaled(self, node: ir.Node, source: Quantised, factors: npt.NDArray[np.float32]) -> None:
-        """Multiply by positive constants, whose small ones may be coarse: what they multiply counts for as little."""
-        step, zero = factors.max() / 255, self.nodes.constant(0, np.uint8)
-        whole = self.nodes.constant(np.rint(factors / step), np.uint8)
-        by = self.nodes.op("DequantizeLinear", [whole, self.nodes.constant(step), zero])
-        product = self.nodes.op("Mul", [self.nodes.whole_steps(source), by])
-        result = node.outputs[0]
-        self.quantised[result] = self.nodes.rounded(product, *self._scale(result, MIDDLE))
 
     def _multiplied(self, node: ir.Node, source: Quantised, factor: ir.Value, channels: ir.Value | None = None) -> None:
         """Multiply by a factor of at most one, f32, which leaves a map its scale."""

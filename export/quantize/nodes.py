@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from .float_form import is_shared, moved
 from .maps import Quantised
 from .precision import LARGEST, rounded
+from .shared_weights import is_shared, moved
 
 # Integers beyond have no float of their own.
 EXACT = 2**24
@@ -38,6 +38,19 @@ class Nodes:
         """Return a map in floats, but for what its channels differ by."""
         # One for each use: so runtimes recognize an integer addition.
         return self.op("DequantizeLinear", [source.value, source.scale, source.zero])
+
+    def transposed(self, weight: ir.Value) -> ir.Value:
+        """Transpose a matrix, or take it as it was before."""
+        node = weight.producer()
+        before = node.inputs[0] if node and node.op_type == "Transpose" else None
+        return before or self.op("Transpose", [weight], perm=[1, 0])
+
+    def scaled(self, source: Quantised, factors: npt.NDArray[np.float32]) -> ir.Value:
+        """Multiply a map by positive constants in bytes; small ones may be coarse, for what they multiply is small."""
+        step, zero = factors.max() / 255, self.constant(0, np.uint8)
+        whole = self.constant(np.rint(factors / step), np.uint8)
+        by = self.op("DequantizeLinear", [whole, self.constant(step), zero])
+        return self.op("Mul", [self.whole_steps(source), by])
 
     def rounded(self, value: ir.Value, scale: ir.Value, zero: ir.Value, middle: int) -> Quantised:
         """Round a map to integers of one scale."""

@@ -5,7 +5,7 @@ from onnx_ir.passes import Sequential, common
 from onnxscript.optimizer import fold_constants
 
 from ..graph.weights import SMALLEST
-from .float_form import LINEAR
+from .shared_weights import LINEAR
 
 # Any tensor is smaller, in bytes: all that follows from weights alone is computed.
 LARGE = 2**30

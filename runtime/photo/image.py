@@ -139,7 +139,8 @@ def bands(image: Image.Image, left: int, top: int, right: int, bottom: int) -> I
     """
     rows = max(1, _BAND // max(1, right - left))
     for start in range(top, bottom, rows):
-        yield np.asarray(image.crop((left, start, right, min(start + rows, bottom))).convert("RGB"))
+        band = image.crop((left, start, right, min(start + rows, bottom)))
+        yield np.asarray(band if band.mode == "RGB" else band.convert("RGB"))  # which would copy it
 
 
 def _pixels(image: Image.Image, left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:

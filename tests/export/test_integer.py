@@ -19,7 +19,7 @@ from torch import nn
 from face_encryption.export.attack.surrogate import FEATURE, OBJECTIVES, Surrogate
 from face_encryption.export.cases import picture
 from face_encryption.export.pipeline import RANGES
-from face_encryption.export.quantize import float_form
+from face_encryption.export.quantize import shared_weights
 from face_encryption.export.quantize.calibration import HEADROOM, calibrate, faces_of, read_ranges, write_ranges
 from face_encryption.export.quantize.float_form import float_gradient
 from face_encryption.export.quantize.integer import integer_gradient, ranged
@@ -144,7 +144,7 @@ def test_both_ways_share_the_bytes_of_large_weights(
 ) -> None:
     feed = {"image": image(21), "reference": torch.ones(surrogate(image(0))[0].shape[1]) / 20}
     want = run(integer_gradient(exported(), ranges), feed)[0]
-    monkeypatch.setattr(float_form, "SHARED", 2**9)
+    monkeypatch.setattr(shared_weights, "SHARED", 2**9)
     shared = calibrate(float_gradient(surrogate, FEATURE), surrogate, FEATURE, [image(seed) for seed in range(8)])
     assert len(shared) > len(ranges)
     model = round_weights(integer_gradient(float_gradient(surrogate, FEATURE), shared))
