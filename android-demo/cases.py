@@ -60,6 +60,7 @@ def main(out: Path, artifacts: str) -> None:
             {"quality": 75, "icc_profile": adobe_rgb(), "dpi": (72, 72)},
             Settings(effort="normal", seed=7),
         ),
+        "large": (small.resize((2000, 2130)), {"quality": 85}, Settings(effort="fast")),
         "grey": (grey, {"quality": 90, "progressive": True}, Settings(effort="fast", strength="low")),
         "twins": (
             twins(small),

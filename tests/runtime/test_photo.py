@@ -191,6 +191,16 @@ def test_jpeg_stays_progressive_and_its_tables_are_optimised(progressive: bool, 
     assert ("progressive" in reopened(written).info) == progressive
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_tables_of_large_jpegs_are_those_of_the_standard(progressive: bool) -> None:
+    large = Image.linear_gradient("L").convert("RGB").resize((2001, 2000))
+    options: Any = {"quality": 80, "subsampling": 0, "progressive": progressive}
+    written = read_photo(encoded(large, "JPEG", **options)).encode()
+    standard = bytes.fromhex("ffc4001f0000010501010101010100")  # those of the first coefficients of the brightness
+    assert (standard in written) == (not progressive)
+    assert ("progressive" in reopened(written).info) == progressive
+
+
 @pytest.mark.parametrize("quality", [5, 30, 60, 75, 82, 90, 96, 100])
 @pytest.mark.parametrize(
     "options", [{}, {"exact": True, "method": 0}, {"alpha_quality": 50}], ids=["", "fast", "alpha"]

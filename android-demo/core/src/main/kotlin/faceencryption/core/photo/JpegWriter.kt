@@ -7,13 +7,15 @@ import java.io.DataOutputStream
 
 /**
  * Writes JPEG without subsampling, because a perturbation in colour does not survive that half of the colour samples
- * are dropped. The bytes equal those of libjpeg-turbo with optimised Huffman tables, as Pillow calls it.
+ * are dropped. The bytes equal those of libjpeg-turbo, as Pillow calls it.
  *
  * @param tables quantization tables, one to four, in natural order: of the brightness, of the colours.
  * @param profile ICC profile; empty for none.
  * @param density dots per inch; null for none.
  * @param isProgressive from coarse to fine, in libjpeg's order of scans; else from top to bottom.
  * @param segments others to write ahead of the picture, marker and content.
+ * @param maxOptimized up to so many pixels the picture gets Huffman tables of its own, which save 4 %; in larger ones
+ *   that would take longest of all that is done, and so much memory. From coarse to fine they are always its own.
  */
 internal class JpegWriter(
     private val tables: List<IntArray>,
@@ -21,6 +23,7 @@ internal class JpegWriter(
     private val density: Pair<Double, Double>?,
     private val isProgressive: Boolean = false,
     private val segments: List<Pair<Int, ByteArray>> = emptyList(),
+    private val maxOptimized: Int = 4_000_000,
 ) {
     private val out = ByteArrayOutputStream(1 shl 20)
     private val data = DataOutputStream(out)
@@ -32,22 +35,42 @@ internal class JpegWriter(
         if (isProgressive) {
             val coefficients = Coefficients(channels, ((picture.width + 7) / 8) * ((picture.height + 7) / 8))
             quantize(picture, channels) { channel, block -> coefficients.add(channel, block) }
-            for (scan in progression(channels)) write(scan, scan.code(coefficients))
+            for (scan in progression(channels)) writeOptimized(scan, scan.code(coefficients))
         } else {
-            val tokens = Tokens()
-            val last = IntArray(channels)
-            quantize(picture, channels) { channel, block ->
-                tokens.add(block, block[0] - last[channel], if (channel == 0) 0 else 2)
-                last[channel] = block[0]
-            }
-            write(Scan((0 until channels).toList(), 0, 63, 0, 0), tokens)
+            writeBaseline(picture, channels, picture.width.toLong() * picture.height <= maxOptimized)
         }
         data.writeShort(0xffd9)
         return out.toByteArray()
     }
 
-    private fun write(scan: Scan, tokens: Tokens) {
-        val codes = tokens.counts.map { counts -> if (counts.any { it > 0 }) Huffman(counts) else null }
+    private fun writeBaseline(picture: Picture, channels: Int, isOptimized: Boolean) {
+        val scan = Scan((0 until channels).toList(), 0, 63, 0, 0)
+        val standard = if (channels == 1) Huffman.STANDARD.take(2) else Huffman.STANDARD
+        val bits = if (isOptimized) null else head(scan, standard)
+        var tokens = Tokens()
+        val last = IntArray(channels)
+        quantize(picture, channels) { channel, block ->
+            tokens.add(block, block[0] - last[channel], if (channel == 0) 0 else 2)
+            last[channel] = block[0]
+            if (bits != null && tokens.size() > 1) {
+                bits.put(tokens, standard)
+                tokens = Tokens()
+            }
+        }
+        if (bits == null) return writeOptimized(scan, tokens)
+        bits.put(tokens, standard)
+        bits.end()
+    }
+
+    private fun writeOptimized(scan: Scan, tokens: Tokens) {
+        val codes = tokens.counts.map { counts -> if (counts.any { it > 0 }) Huffman.best(counts) else null }
+        val bits = head(scan, codes)
+        bits.put(tokens, codes)
+        bits.end()
+    }
+
+    /** Write tables and header of a scan. */
+    private fun head(scan: Scan, codes: List<Huffman?>): BitWriter {
         codes.forEachIndexed { at, code ->
             if (code != null) segment(0xc4) {
                 writeByte((at % 2 shl 4) or at / 2)
@@ -65,12 +88,7 @@ internal class JpegWriter(
             }
             write(byteArrayOf(scan.from.toByte(), scan.until.toByte(), (scan.high shl 4 or scan.low).toByte()))
         }
-        val bits = BitWriter(out)
-        tokens.forEach { code, symbol, count, value ->
-            if (code < RAW) codes[code]!!.let { bits.put(it.code(symbol), it.size(symbol)) }
-            bits.put(value, count)
-        }
-        bits.end()
+        return BitWriter(out)
     }
 
     private fun table(channel: Int) = minOf(channel, tables.size - 1)

@@ -88,6 +88,11 @@ internal class BitWriter(private val out: ByteArrayOutputStream) {
         }
     }
 
+    fun put(tokens: Tokens, codes: List<Huffman?>) = tokens.forEach { code, symbol, count, value ->
+        if (code < RAW) codes[code]!!.let { put(it.code(symbol), it.size(symbol)) }
+        put(value, count)
+    }
+
     /** Fill the last byte with ones. */
     fun end() {
         if (count > 0) write(((bits shl 8 - count).toInt() or (1 shl 8 - count) - 1) and 255)
