@@ -214,7 +214,7 @@ def test_gallery(protector: Protector, photo: bytes, astronaut: Pixels) -> None:
     own = gallery[0, 192:]
     assert float(own @ beside) < float(own @ without) - 0.005
     # Enrolled anew the face lies a little elsewhere, for the detector's box does.
-    assert known.faces[0].similarity == pytest.approx(float(max(before @ beside, own @ beside)), abs=0.02)
+    assert known.faces[0].similarity == pytest.approx(float(max(before @ beside, own @ beside)), abs=0.04)
 
 
 def test_faces_of_others_in_the_gallery_change_nothing(protector: Protector, photo: bytes) -> None:
