@@ -17,8 +17,10 @@ describe.skipIf(!canOpen)("explore", () => {
   const answer = () => site.page.locator(".explore [role=status]", { hasText: "Similarity" });
 
   it("asks for a photo, and needs no network any more", async () => {
-    await expect.poll(() => site.host.requests.some((path) => path.includes("attack-label"))).toBe(true);
-    await site.page.waitForFunction(async () => await (await caches.open("face-encryption-models")).match(new URL("artifacts/attack-label-step.onnx", location.href)));
+    await site.page.waitForFunction(async () => {
+      const [models, files] = [await caches.open("face-encryption-models"), ["attack-label-step", "recognizer"]];
+      return (await Promise.all(files.map((file) => models.match(new URL(`artifacts/${file}.onnx`, location.href))))).every(Boolean);
+    });
     await site.host.stop();
     await site.page.locator("#explore > summary").focus();
     await site.page.keyboard.press("Enter");
